@@ -1,0 +1,1 @@
+"""Records, errors, configuration, discovery, hashing, provenance and atomic files: what everything stands on."""

@@ -1,0 +1,129 @@
+"""Files that are either whole or not there.
+
+Everything is written beside its destination, flushed to disk, and renamed into place. A reader never sees half a file,
+and a process killed at any moment leaves at most a temporary one that nothing reads.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from factory.core.errors import CorruptFile, StoreError
+
+TEMPORARY = ".partial-"
+
+_REASONS = {
+    errno.ENOSPC: "the disk is full; free some space and run the same command again",
+    errno.EDQUOT: "the disk quota is used up; free some space and run the same command again",
+    errno.EROFS: "the file system is read-only; choose another folder with --store",
+    errno.EACCES: "permission denied; choose a folder you can write to with --store",
+    errno.EPERM: "permission denied; choose a folder you can write to with --store",
+    errno.ENOTDIR: "a file stands where a folder is needed; choose another folder with --store",
+    errno.EEXIST: "a file stands where a folder is needed; choose another folder with --store",
+}
+
+
+@contextmanager
+def clear_os_errors(where: Path | str) -> Iterator[None]:
+    """Turn an operating-system error about a folder we write to into one clear line.
+
+    Raises:
+        StoreError: instead of the OSError, naming the place and the remedy.
+    """
+    try:
+        yield
+    except StoreError:
+        raise
+    except OSError as error:
+        reason = _REASONS.get(error.errno or 0)
+        if reason is None:
+            raise
+        raise StoreError(f"cannot write {error.filename or where}: {reason}") from error
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file atomically, making its folder if needed."""
+    with clear_os_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.parent / f"{TEMPORARY}{os.getpid()}-{path.name}"
+        try:
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 text file atomically."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write indented JSON atomically; NaN is refused because JSON has none."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        CorruptFile: it is not JSON; the text names the file and the position.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise CorruptFile(f"{path}: not valid JSON ({error}); restore it or remove it and run again") from error
+
+
+def read_jsonl(path: Path) -> list[Any]:
+    """Read a JSON-lines file whole.
+
+    Raises:
+        CorruptFile: a line is not JSON; the text names the file and the line.
+    """
+    values = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if line.strip():
+            try:
+                values.append(json.loads(line))
+            except json.JSONDecodeError as error:
+                raise CorruptFile(f"{path}, line {number}: not valid JSON ({error.msg})") from error
+    return values
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush every file below a folder, and the folder entries, to disk."""
+    for path in [*folder.rglob("*"), folder]:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def publish_folder(built: Path, destination: Path, *, replace: bool = False) -> None:
+    """Rename a finished folder into place; until then nobody sees it.
+
+    With `replace` an existing destination is moved aside first and removed after.
+    """
+    with clear_os_errors(destination):
+        sync_folder(built)
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        aside = None
+        if replace and destination.exists():
+            aside = destination.parent / f"{TEMPORARY}{os.getpid()}-old-{destination.name}"
+            destination.rename(aside)
+        built.rename(destination)
+        if aside is not None:
+            shutil.rmtree(aside)

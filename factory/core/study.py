@@ -1,0 +1,135 @@
+"""The study: one file that names a base, adapters, merges, benchmarks and seeds; the whole experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from factory.core.config import Strict, parse, read_yaml, with_overrides
+from factory.core.recipes import EmbeddedRecipe, Positive, adapter_recipe, find_recipe
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+
+
+class Decoding(Strict):
+    """How completions are drawn when a variant is scored; pinned, and part of a cell's identity.
+
+    Attributes:
+        samples: sampled completions for each item.
+        temperature: of the sampled ones.
+        top_p: nucleus of the sampled ones; 1 is the whole distribution.
+        greedy: whether one greedy completion is scored as well.
+        max_new_tokens: longest completion, in tokens.
+        limit: items to score at most, the first ones in the benchmark's order; None is all.
+    """
+
+    samples: Annotated[int, Field(ge=0)] = 4
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    greedy: bool = True
+    max_new_tokens: Positive = 512
+    limit: Positive | None = None
+
+    @model_validator(mode="after")
+    def _something_to_score(self) -> Decoding:
+        if not self.samples and not self.greedy:
+            raise ValueError("nothing to score: samples is 0 and greedy is false")
+        return self
+
+
+class WeightSearch(Strict):
+    """A common weight for all inputs of a merge, chosen on development rows, never on the benchmarks reported.
+
+    Attributes:
+        candidates: weights tried, each given to every adapter.
+        items: development rows of each trained task.
+        samples: completions for each row.
+    """
+
+    candidates: Annotated[list[float], Field(min_length=1)] = [0.3, 0.5, 0.7, 1.0]
+    items: Positive = 60
+    samples: Positive = 2
+
+
+class MergeSpec(Strict):
+    """One merge of a study.
+
+    Attributes:
+        recipe: name or file of a merge recipe, in mergekit's schema.
+        adapters: names of the study's adapters, in order.
+        weights: one for each adapter; left out, the recipe's own or 1 each.
+        search: choose one common weight on development rows instead.
+        rank: of the resulting adapter; `full` is exact for linear merges, `auto` keeps 99 % of the energy.
+    """
+
+    recipe: str
+    adapters: Annotated[list[str], Field(min_length=1)]
+    weights: list[float] | None = None
+    search: WeightSearch | None = None
+    rank: Positive | Literal["full", "auto"] = "full"
+
+    @model_validator(mode="after")
+    def _weights_fit(self) -> MergeSpec:
+        if self.weights is not None and self.search is not None:
+            raise ValueError("give either weights or search, not both")
+        if self.weights is not None and len(self.weights) != len(self.adapters):
+            raise ValueError(f"{len(self.weights)} weights for {len(self.adapters)} adapters; give one for each")
+        return self
+
+
+class Study(Strict):
+    """A whole experiment.
+
+    Attributes:
+        study: its name.
+        description: what it asks, for the report.
+        base: `embedded` (made here, at the study's seed), `embedded@SEED`, a local folder, or a hub id[@revision].
+        embedded: what differs from the defaults in the embedded base.
+        seeds: the whole study runs once for each.
+        adapters: recipe name -> overrides of that recipe's fields.
+        merges: merge name -> what is merged how.
+        benchmarks: benchmark or task name -> overrides of `decoding`.
+        decoding: how completions are drawn, unless a benchmark says otherwise.
+    """
+
+    study: Name
+    description: str = ""
+    base: str = "embedded"
+    embedded: EmbeddedRecipe = EmbeddedRecipe()
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [0]
+    adapters: dict[Name, dict[str, Any] | None] = {}
+    merges: dict[Name, MergeSpec] = {}
+    benchmarks: Annotated[dict[str, dict[str, Any] | None], Field(min_length=1)]
+    decoding: Decoding = Decoding()
+
+    @field_validator("seeds")
+    @classmethod
+    def _seeds_once(cls, seeds: list[int]) -> list[int]:
+        if len(set(seeds)) != len(seeds):
+            raise ValueError(f"a seed is given twice: {seeds}")
+        return seeds
+
+    def recipe(self, name: str) -> Any:
+        """The resolved recipe of one of the study's adapters."""
+        return adapter_recipe(name, self.adapters[name], f"study {self.study}, adapter {name}")
+
+    def decoding_of(self, benchmark: str) -> Decoding:
+        """The decoding of one benchmark: the study's, with the benchmark's own overrides."""
+        over = self.benchmarks.get(benchmark) or {}
+        plain = {**self.decoding.model_dump(), **over}
+        return parse(Decoding, plain, f"study {self.study}, benchmark {benchmark}")
+
+
+def read_study(name: str, settings: Sequence[str] = ()) -> tuple[Study, Path]:
+    """Read a study by file or by name, with `--set key=value` overrides; also gives the file.
+
+    Raises:
+        UnknownName: no such study.
+        BadInput: the file is not a valid study; one line says where and why.
+    """
+    path = find_recipe("study", name)
+    plain = with_overrides(read_yaml(path), settings)
+    return parse(Study, plain, str(path)), path

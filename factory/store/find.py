@@ -1,0 +1,42 @@
+"""From the name a person writes to the stored thing it means."""
+
+from __future__ import annotations
+
+from factory.core.errors import BadInput, UnknownName
+from factory.store.ref import Ref, VariantName
+from factory.store.store import Store
+
+VARIANT_KINDS = ("adapter", "merge", "model")
+
+
+def find(store: Store, text: str, *, base: str | None = None, kinds: tuple[str, ...] = VARIANT_KINDS) -> Ref:
+    """The stored variant that a name means: the newest where several recipes of that name were built.
+
+    Args:
+        text: `adapter:math`, `math`, `merge:ties#1`, `embedded-s0/adapter:math`.
+        base: label of the base to prefer where the name does not say one.
+
+    Raises:
+        UnknownName: nothing in the store has that name; the nearest is suggested.
+        BadInput: several bases, or several kinds, have one and the name does not say which.
+    """
+    wanted = VariantName.parse(text)
+    candidates = [
+        ref
+        for kind in kinds
+        if wanted.kind in (None, kind)
+        for ref in store.refs(kind)
+        if ref.name == wanted.name and wanted.seed in (None, ref.seed) and wanted.base in (None, ref.base)
+    ]
+    if not candidates:
+        known = {f"{ref.kind}:{ref.name}" if wanted.kind else ref.name for kind in kinds for ref in store.refs(kind)}
+        raise UnknownName("variant", text, known, f"store {store.root}")
+    if base is not None and wanted.base is None:
+        candidates = [ref for ref in candidates if ref.base == base] or candidates
+    if wanted.seed is None:
+        first = min(ref.seed for ref in candidates)
+        candidates = [ref for ref in candidates if ref.seed == first]
+    titles = sorted({ref.title for ref in candidates})
+    if len(titles) > 1:
+        raise BadInput(f"'{text}' could be {' or '.join(titles)}; give the full name")
+    return max(candidates, key=lambda ref: (str(store.card(ref)["created"]), ref.key))

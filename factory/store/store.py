@@ -1,0 +1,200 @@
+"""The store: finished folders, each with a card, and the work that leads to them.
+
+A thing is finished when its folder stands under its final name, which happens by one rename. Work in progress lives in
+`.work/<key>/` and is never read as a result; it may hold state (checkpoints) from which the same job goes on. One lock
+a key, held by the operating system for the life of the process, keeps two processes from doing the same work.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from factory.core.atomic import clear_os_errors, publish_folder, read_json, write_json
+from factory.core.errors import CorruptFile, StoreError
+from factory.core.hashing import file_digest
+from factory.core.provenance import Meter, code_revision, hardware, now, versions
+from factory.store.ref import KINDS, Ref
+
+CARD = "card.json"
+Make = Callable[[Path, Path], dict[str, Any]]
+
+
+class Store:
+    """A folder of finished things.
+
+    Args:
+        root: made when something is first written.
+    """
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root)
+
+    def path(self, ref: Ref) -> Path:
+        """Where the finished thing is, or will be."""
+        return self.root / ref.folder
+
+    def work(self, ref: Ref) -> Path:
+        """Where the job that makes it keeps resumable state."""
+        return self.root / ".work" / ref.key / "state"
+
+    def has(self, ref: Ref) -> bool:
+        """Whether it is finished.
+
+        Raises:
+            CorruptFile: it is there but a file differs in size from what its card says.
+        """
+        path = self.path(ref)
+        if not (path / CARD).is_file():
+            if path.is_dir():
+                raise CorruptFile(f"{path}: its {CARD} is missing; remove the folder and run again")
+            return False
+        self.card(ref)
+        return True
+
+    def card(self, ref: Ref) -> dict[str, Any]:
+        """The finished thing's card, after comparing the sizes of its files with it.
+
+        Raises:
+            StoreError: it is not finished.
+            CorruptFile: a file is missing or of another size.
+        """
+        path = self.path(ref)
+        if not (path / CARD).is_file():
+            raise StoreError(f"{ref.title} is not in the store {self.root}")
+        return check_sizes(path)
+
+    def open(self, ref: Ref) -> Path:
+        """The finished thing's folder, after comparing every file's hash with its card.
+
+        Raises:
+            StoreError: it is not finished.
+            CorruptFile: a file's content is not what the card says.
+        """
+        self.card(ref)
+        check_hashes(self.path(ref))
+        return self.path(ref)
+
+    def build(self, ref: Ref, make: Make) -> Path:
+        """Make a thing unless it is finished already.
+
+        Args:
+            ref: what it is.
+            make: called as `make(out, state)`; fills the empty folder `out`, may keep what it needs to go on after a
+                kill in `state`, and returns its part of the card.
+
+        Raises:
+            StoreError: the store cannot be written.
+        """
+        area = self.root / ".work" / ref.key
+        with clear_os_errors(self.root):
+            area.mkdir(parents=True, exist_ok=True)
+            locks = self.root / ".locks"
+            locks.mkdir(exist_ok=True)
+        with clear_os_errors(self.root), FileLock(locks / f"{ref.key}.lock"):
+            if self.has(ref):
+                shutil.rmtree(area, ignore_errors=True)
+                return self.path(ref)
+            out, state = area / "out", area / "state"
+            shutil.rmtree(out, ignore_errors=True)
+            out.mkdir(parents=True)
+            state.mkdir(exist_ok=True)
+            meter = Meter()
+            fields = make(out, state)
+            write_json(out / CARD, _card(ref, fields, meter, out))
+            publish_folder(out, self.path(ref))
+            shutil.rmtree(area, ignore_errors=True)
+        return self.path(ref)
+
+    def refs(self, kind: str | None = None) -> Iterator[Ref]:
+        """All finished things, in the order of their folders' names.
+
+        Raises:
+            StoreError: the store's folder is not one.
+        """
+        with clear_os_errors(self.root):
+            if not self.root.exists():
+                return
+            if not self.root.is_dir():
+                raise StoreError(f"{self.root}: is a file; --store takes a folder")
+            for place in [kind] if kind else KINDS:
+                for path in sorted(self.root.glob(f"*/{place}s/*/{CARD}")):
+                    if not path.parent.name.startswith("."):
+                        yield Ref(**read_card(path)["ref"])
+
+    def remove(self, ref: Ref) -> Path:
+        """Remove a finished thing: renamed away first, so that a kill leaves nothing that looks finished."""
+        path = self.path(ref)
+        with clear_os_errors(path):
+            gone = self.root / ".work" / f"removed-{ref.key}-{os.getpid()}"
+            gone.parent.mkdir(parents=True, exist_ok=True)
+            path.rename(gone)
+            shutil.rmtree(gone)
+        shutil.rmtree(self.root / ".work" / ref.key, ignore_errors=True)
+        return path
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """Read a `card.json`.
+
+    Raises:
+        CorruptFile: it is not a card.
+    """
+    card = read_json(path)
+    if not isinstance(card, dict) or "ref" not in card or "files" not in card:
+        raise CorruptFile(f"{path}: not a card of this store; remove its folder and run again")
+    return card
+
+
+def check_sizes(folder: Path) -> dict[str, Any]:
+    """Compare the sizes of a finished folder's files with its card; gives the card."""
+    card = read_card(folder / CARD)
+    for name, expected in card["files"].items():
+        path = folder / name
+        size = path.stat().st_size if path.is_file() else None
+        if size != expected["bytes"]:
+            got = "is missing" if size is None else f"has {size} bytes"
+            raise CorruptFile(
+                f"{path}: {got}, its card says {expected['bytes']} bytes; "
+                f"remove it with 'factory rm {_shown(card)}' and run again"
+            )
+    return card
+
+
+def check_hashes(folder: Path) -> None:
+    """Compare every file of a finished folder with the hash on its card."""
+    card = read_card(folder / CARD)
+    for name, expected in card["files"].items():
+        if file_digest(folder / name) != expected["sha256"]:
+            raise CorruptFile(
+                f"{folder / name}: its content is not what its card says; "
+                f"remove it with 'factory rm {_shown(card)}' and run again"
+            )
+
+
+def _shown(card: dict[str, Any]) -> str:
+    return Ref(**card["ref"]).title
+
+
+def _card(ref: Ref, fields: dict[str, Any], meter: Meter, out: Path) -> dict[str, Any]:
+    cost = {**meter.read(), **fields.pop("cost", {})}
+    files = {
+        str(path.relative_to(out)): {"bytes": path.stat().st_size, "sha256": file_digest(path)}
+        for path in sorted(out.rglob("*"))
+        if path.is_file()
+    }
+    return {
+        "ref": ref.to_json(),
+        **fields,
+        "cost": cost,
+        "created": now(),
+        "versions": versions(),
+        "code": code_revision(),
+        "hardware": hardware(),
+        "files": files,
+    }
