@@ -1,0 +1,1 @@
+"""Numbers from cells: intervals, transfer, interference, retention."""

@@ -1,0 +1,1 @@
+"""One file, one benchmark; a task's held-out split is one without a file."""

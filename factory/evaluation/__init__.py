@@ -1,0 +1,1 @@
+"""Cells: one variant on one benchmark, every item's outcome kept."""

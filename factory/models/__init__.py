@@ -1,0 +1,1 @@
+"""Bases: where a model comes from, how it is loaded, how it generates."""

@@ -1,0 +1,1 @@
+"""Isolation of untrusted code; knows nothing about tasks."""

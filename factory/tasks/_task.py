@@ -1,0 +1,58 @@
+"""What a task is: rows in three splits, a verifier, and what the catalogue says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from factory.core.hashing import unit_from
+from factory.core.records import Row, Split, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a task's rows come from.
+
+    Attributes:
+        data: the offline mirror folder (`FACTORY_DATA`), None to use the Hub.
+    """
+
+    data: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task: prompts with a checkable answer.
+
+    Attributes:
+        name: the file's stem.
+        version: raised whenever the same source would give other rows, prompts or verdicts.
+        summary: one line for the catalogue.
+        licence: of the rows.
+        origin: where the rows come from.
+        rows: gives the rows of a split, always the same ones in the same order.
+        verify: (completion, row) -> verdict; pure to its caller, never raises on text.
+        components: names of the verdict's components besides `correct`.
+        chance: accuracy of a guesser who knows the format; None where guessing is hopeless.
+        answer_in_prompt: whether the answer stands in the prompt by nature (a name, a choice).
+        fingerprint: content hash of what `rows` reads, where that is a file; "" for generated rows.
+    """
+
+    name: str
+    version: int
+    summary: str
+    licence: str
+    origin: str
+    rows: Callable[[Split, Source], Sequence[Row]]
+    verify: Callable[[str, Row], Verdict]
+    components: tuple[str, ...] = ("format",)
+    chance: float | None = None
+    answer_in_prompt: bool = False
+    fingerprint: Callable[[Source], str] = lambda source: ""
+
+
+def split_of(*content: object) -> Split:
+    """The split a row belongs to, by a hash of its content: 70 % train, 10 % dev, 20 % test."""
+    place = unit_from("split", *content)
+    return "test" if place < 0.2 else "dev" if place < 0.3 else "train"

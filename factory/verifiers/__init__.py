@@ -1,0 +1,1 @@
+"""Pure functions (completion, reference) -> Verdict; one file for each kind of answer."""
