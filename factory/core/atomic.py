@@ -93,7 +93,8 @@ def read_jsonl(path: Path) -> list[Any]:
         CorruptFile: a line is not JSON; the text names the file and the line.
     """
     values = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    # Not splitlines(): that also splits at U+2028 and U+0085, which JSON may hold unescaped inside a string.
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
         if line.strip():
             try:
                 values.append(json.loads(line))
