@@ -192,7 +192,8 @@ def _observed_together(a: Array, b: Array) -> tuple[Array, Array]:
 def _weights(x: Array) -> Array:
     """Each seed counts the same, and in it each item that it has."""
     seen = ~np.isnan(x)
-    return np.where(seen, 1.0, 0.0) / (x.shape[1] * seen.sum(axis=0, keepdims=True))
+    weights: Array = np.where(seen, 1.0, 0.0) / (x.shape[1] * seen.sum(axis=0, keepdims=True))
+    return weights
 
 
 def _mean(x: Array) -> float:

@@ -57,19 +57,19 @@ class Effect:
 def changes(matrix: Matrix, mode: Mode) -> list[Effect]:
     """Every variant against the base on every benchmark: the matrix's own family of comparisons."""
     others = [variant for variant in matrix.variants if variant != BASE]
-    return _adjusted([_against("change", matrix, mode, v, BASE, b) for v in others for b in matrix.benchmarks])
+    return _adjusted([_against("change", matrix, mode, (v, BASE), b) for v in others for b in matrix.benchmarks])
 
 
 def transfer(matrix: Matrix, mode: Mode) -> list[Effect]:
     """Adapter i on benchmark j minus the base; `own` marks the diagonal."""
     adapters = [variant for variant in matrix.variants if variant.startswith("adapter:")]
-    return _adjusted([_against("transfer", matrix, mode, v, BASE, b) for v in adapters for b in matrix.benchmarks])
+    return _adjusted([_against("transfer", matrix, mode, (v, BASE), b) for v in adapters for b in matrix.benchmarks])
 
 
 def interference(matrix: Matrix, mode: Mode) -> list[Effect]:
     """A merge or a joint adapter minus the specialist of the benchmark's task; below 0 is what combining costs."""
     return _adjusted(
-        [_against("interference", matrix, mode, both, one, b) for both, one, b in combined_and_specialist(matrix)]
+        [_against("interference", matrix, mode, (both, one), b) for both, one, b in combined_and_specialist(matrix)]
     )
 
 
@@ -100,7 +100,8 @@ def combined_and_specialist(matrix: Matrix) -> Iterator[tuple[str, str, str]]:
                     yield variant, one, benchmark
 
 
-def _against(kind: Kind, matrix: Matrix, mode: Mode, variant: str, other: str, benchmark: str) -> Effect:
+def _against(kind: Kind, matrix: Matrix, mode: Mode, pair: tuple[str, str], benchmark: str) -> Effect:
+    variant, other = pair
     own = benchmark in matrix.trained_tasks(variant)
     return Effect(kind, variant, other, benchmark, mode, own, matrix.change(other, variant, benchmark, mode))
 

@@ -1,0 +1,51 @@
+"""Everything the analysis says of a matrix, as one JSON object: what `matrix.json` holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from factory.analysis.cells import BASE, Matrix
+from factory.analysis.notes import notes
+from factory.analysis.transfer import changes, interference, retention, transfer
+
+FORMAT = 1
+
+
+def summary(matrix: Matrix) -> dict[str, Any]:
+    """Scores with intervals, changes against the base, transfer, interference, retention and notes, for each decoding.
+
+    Shares are in [0, 1]; `low` and `high` are the ends of 95 % intervals. Depends on nothing but the cells.
+    """
+    return {
+        "format": FORMAT,
+        "study": matrix.study,
+        "variants": list(matrix.variants),
+        "benchmarks": list(matrix.benchmarks),
+        "seeds": list(matrix.seeds),
+        "base": BASE,
+        "chance": {benchmark: matrix.chance(benchmark) for benchmark in matrix.benchmarks},
+        "scores": [
+            {
+                "variant": variant,
+                "benchmark": benchmark,
+                "mode": mode,
+                "trained": benchmark in matrix.trained_tasks(variant),
+                "unscorable": matrix.unscorable(variant, benchmark, mode),
+                **score.to_json(),
+            }
+            for mode in matrix.modes()
+            for variant in matrix.variants
+            for benchmark in matrix.benchmarks
+            if (score := matrix.score(variant, benchmark, mode))
+        ],
+        **{
+            name: [effect.to_json() for mode in matrix.modes() for effect in find(matrix, mode)]
+            for name, find in (
+                ("changes", changes),
+                ("transfer", transfer),
+                ("interference", interference),
+                ("retention", retention),
+            )
+        },
+        "notes": {mode: notes(matrix, mode) for mode in matrix.modes()},
+    }
