@@ -1,0 +1,87 @@
+"""Where in a completion the answer stands. Pure text work; nothing is parsed, run or trusted here.
+
+Text inside a reasoning block never counts. Every function gives the answer's text, or None where there is none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+LONGEST = 1 << 20
+"""Characters looked at; of a longer completion the last ones, since an answer stands at the end."""
+
+_FENCE = re.compile(r"^[ \t]{0,3}(```+|~~~+)[^\r\n]*$", re.MULTILINE)
+_OPEN, _CLOSE = "<think>", "</think>"
+
+
+def outside_reasoning(text: str) -> str:
+    """What stands outside `<think>...</think>`.
+
+    A block that is never closed swallows the rest; a lone closing mark (the chat template opened the block) everything
+    before it.
+    """
+    text = text[-LONGEST:]
+    first_open, first_close = text.find(_OPEN), text.find(_CLOSE)
+    if first_close >= 0 and (first_open < 0 or first_close < first_open):
+        text = text[text.rfind(_CLOSE) + len(_CLOSE) :] if first_open < 0 else text[first_close + len(_CLOSE) :]
+    kept, at = [], 0
+    while (start := text.find(_OPEN, at)) >= 0:
+        kept.append(text[at:start])
+        end = text.find(_CLOSE, start)
+        if end < 0:
+            return "".join(kept)
+        at = end + len(_CLOSE)
+    return "".join(kept) + text[at:]
+
+
+def answer_tag(text: str) -> str | None:
+    """The content of the last whole `<answer>...</answer>`."""
+    end = text.rfind("</answer>")
+    start = text.rfind("<answer>", 0, end) if end >= 0 else -1
+    return text[start + len("<answer>") : end].strip() if start >= 0 else None
+
+
+def after_hashes(text: str) -> str | None:
+    """What follows the last `####`, to the end of its line (GSM8K's marker)."""
+    at = text.rfind("####")
+    if at < 0:
+        return None
+    lines = text[at + 4 :].splitlines()
+    return lines[0].strip() if lines else ""
+
+
+def last_boxed(text: str) -> str | None:
+    r"""The content of the last balanced `\boxed{...}` (or `\fbox{...}`); escaped braces do not count as braces."""
+    for match in reversed(list(re.finditer(r"\\f?boxed\s*\{", text))):
+        depth, at = 1, match.end()
+        while at < len(text) and depth:
+            if text[at] == "\\":
+                at += 1
+            elif text[at] in "{}":
+                depth += 1 if text[at] == "{" else -1
+            at += 1
+        if not depth:
+            return text[match.end() : at - 1].strip()
+    return None
+
+
+def fenced_blocks(text: str) -> Iterator[str]:
+    """The contents of fenced blocks (``` or ~~~, any info string), in order; a last one that is cut off counts too."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    opened: re.Match[str] | None = None
+    for fence in _FENCE.finditer(text):
+        mark = fence.group(1)
+        if opened is None:
+            opened = fence
+        elif mark[0] == opened.group(1)[0] and len(mark) >= len(opened.group(1)) and fence.group().strip() == mark:
+            yield text[opened.end() + 1 : fence.start()]
+            opened = None
+    if opened is not None and text[opened.end() + 1 :].strip():
+        yield text[opened.end() + 1 :]
+
+
+def last_fenced_block(text: str) -> str | None:
+    """The content of the last fenced block."""
+    blocks = list(fenced_blocks(text))
+    return blocks[-1] if blocks else None
