@@ -21,6 +21,7 @@ Mode = Literal["sampled", "greedy"]
 MODES: tuple[Mode, ...] = ("sampled", "greedy")
 BASE = "base"
 ITEMS = "items.jsonl"
+PROMPTS = "prompts.json"
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,11 @@ class Cell:
     def outcomes(self) -> list[Outcome]:
         """The items with their completions, read from the store."""
         return read_outcomes(self.folder)
+
+    def prompts(self) -> dict[str, str]:
+        """Each item's prompt, for people to read; {} where the cell does not keep them (`prompts.json`)."""
+        path = self.folder / PROMPTS
+        return dict(read_json(path)) if path.is_file() else {}
 
 
 @dataclass(frozen=True)
