@@ -1,0 +1,140 @@
+"""The merge itself: adapters and a recipe to one adapter, module by module, in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from factory.core.errors import WorkFailed
+from factory.core.hashing import seed_from
+from factory.core.progress import Report, silent
+from factory.merging.contract import Settings, load_method
+from factory.merging.inputs import Input, check_same_base, module_of, module_shapes
+from factory.merging.recipe import MergeRecipe, Resolved, resolve
+from factory.merging.spaces import Fit, Rank, decompose, fit_dense, fit_factors, stack
+from factory.store.factors import AdapterFactors, Factors
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleReport:
+    """What one module of a merge lost.
+
+    Attributes:
+        rank: of the result.
+        energy: ||D||_F^2 of the merged update before it was brought to that rank.
+        lost: ||D - result||_F^2, by the rank and by rounding to the stored dtype.
+    """
+
+    rank: int
+    energy: float
+    lost: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Rank, share of the energy kept, and relative error ||D - result|| / ||D||."""
+        share = self.lost / self.energy if self.energy else 0.0
+        return {"rank": self.rank, "energy_kept": 1 - share, "relative_error": share**0.5}
+
+
+@dataclass(frozen=True, slots=True)
+class MergeReport:
+    """What a merge did and what it lost.
+
+    Attributes:
+        method: its name.
+        settings: every parameter's value.
+        modules: for each module.
+    """
+
+    method: str
+    settings: Resolved
+    modules: dict[str, ModuleReport]
+
+    @property
+    def total(self) -> ModuleReport:
+        """All modules together; its rank is the largest."""
+        parts = self.modules.values()
+        return ModuleReport(max(p.rank for p in parts), sum(p.energy for p in parts), sum(p.lost for p in parts))
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON object, for the card."""
+        return {
+            **self.total.to_json(),
+            "settings": self.settings.to_json(),
+            "per_module": {name: module.to_json() for name, module in self.modules.items()},
+        }
+
+
+def merge_adapters(
+    inputs: Sequence[Input],
+    recipe: MergeRecipe,
+    weights: Sequence[float] | None = None,
+    rank: Rank = "full",
+    seed: int = 0,
+    *,
+    report: Report = silent,
+) -> tuple[AdapterFactors, MergeReport]:
+    """Merge adapters into one.
+
+    Args:
+        inputs: adapters of one base; they may differ in ranks, scales and modules.
+        recipe: the method and its parameters.
+        weights: one for each input, before those of the recipe.
+        rank: of the result: N, `auto` (99 % of each module's energy), or `full` (nothing is lost: the sum of the
+            ranks for methods that stay in factors, up to the module's smaller dimension for others).
+        seed: of methods that draw at random, and of the randomised SVD of large modules.
+
+    Raises:
+        BadInput: inputs that do not belong together, or parameters that do not fit them.
+        WorkFailed: the merged update is not finite.
+    """
+    resolved = resolve(recipe, len(inputs), weights)
+    check_same_base(inputs)
+    shapes = module_shapes(inputs)
+    method = load_method(recipe.merge_method)
+    order = list(range(len(inputs)))
+    if not method.CONTRACT.ordered:
+        # Sums in floating point depend on their order; a fixed one makes the result the same to the last bit.
+        order.sort(key=lambda i: (inputs[i].key, [values[i] for values in resolved.each.values()]))
+    inputs = [inputs[i] for i in order]
+    each = {name: [values[i] for i in order] for name, values in resolved.each.items()}
+    modules, reports = {}, {}
+    for number, (name, shape) in enumerate(shapes.items()):
+        report(f"merging {name}", number / len(shapes))
+        seeds = [seed_from("merge", seed, item.key, name) for item in inputs]
+        parts = [module_of(item, name, shape) for item in inputs]
+        merged = method.merge(parts, Settings(resolved.shared, each, seeds))
+        fit = _fit(merged, rank, parts, seed_from("range", seed, name), name)
+        modules[name], reports[name] = _stored(fit, recipe.stored_dtype, name)
+    like = next(item.factors for item in inputs if item.factors.modules)
+    return replace(like, modules=modules), MergeReport(recipe.merge_method, resolved, reports)
+
+
+def _fit(merged: Factors | torch.Tensor, rank: Rank, parts: Sequence[Factors], seed: int, name: str) -> Fit:
+    import torch
+
+    for tensor in (merged,) if isinstance(merged, torch.Tensor) else (merged.lora_A, merged.lora_B):
+        if not torch.isfinite(tensor).all():
+            raise WorkFailed(f"the merged update of module '{name}' is not finite; check the weights")
+    if isinstance(merged, torch.Tensor):
+        return fit_dense(merged, rank, torch.cat([part.lora_A for part in parts]), seed)
+    return fit_factors(merged, rank)
+
+
+def _stored(fit: Fit, dtype: str, name: str) -> tuple[Factors, ModuleReport]:
+    """The factors as their dtype on disk holds them, and what that and the rank cost."""
+    import torch
+
+    factors, lost = fit.factors, fit.lost
+    if dtype != "float32":
+        kind = getattr(torch, dtype)
+        rounded = Factors(factors.lora_A.to(kind).float(), factors.lora_B.to(kind).float())
+        if not (torch.isfinite(rounded.lora_A).all() and torch.isfinite(rounded.lora_B).all()):
+            raise WorkFailed(f"module '{name}' does not fit into {dtype}; use dtype: bfloat16 or float32")
+        # Truncation and rounding errors are nearly orthogonal, so their squares add up.
+        lost += float(decompose(stack([factors, rounded], [1.0, -1.0]))[1].square().sum())
+        factors = rounded
+    return factors, ModuleReport(factors.rank, fit.energy, lost)

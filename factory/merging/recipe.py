@@ -1,0 +1,149 @@
+"""A merge recipe: a mergekit configuration, checked; what mergekit ignores silently is refused here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from factory.core.config import Strict, parse, read_yaml
+from factory.core.errors import BadInput, UnknownName
+from factory.core.recipes import find_recipe
+from factory.merging.contract import Contract, Value, load_method
+
+Dtype = Literal["float32", "bfloat16", "float16"]
+
+_UNSUPPORTED = {
+    "slices": "layers of adapters cannot be restacked",
+    "modules": "all modules of the adapters are merged; there is nothing to choose",
+    "tokenizer": "a merge of adapters keeps its base's tokenizer",
+    "chat_template": "a merge of adapters keeps its base's chat template",
+}
+
+
+class ModelEntry(Strict):
+    """One input: an adapter (store name, folder, hub id, or mergekit's `base+adapter`) and its own parameters."""
+
+    model: str
+    parameters: dict[str, Any] = {}
+
+
+class MergeRecipe(Strict):
+    """How adapters are merged, in mergekit's schema.
+
+    Attributes:
+        merge_method: a file of `factory/merging/methods/`.
+        models: the inputs; left out, those named on the command line or in the study, in order.
+        base_model: hub id or folder of the base that all of them were trained on.
+        parameters: the method's; a model's own parameters go before these.
+        dtype: of the result's tensors; arithmetic is fp32 and better whatever it says.
+        out_dtype: goes before `dtype`.
+        tokenizer_source: `base` is the only one that makes sense for adapters.
+    """
+
+    merge_method: str
+    models: list[ModelEntry] | None = None
+    base_model: str | None = None
+    parameters: dict[str, Any] = {}
+    dtype: Dtype | None = None
+    out_dtype: Dtype | None = None
+    tokenizer_source: Literal["base"] | None = None
+
+    @property
+    def stored_dtype(self) -> str:
+        """The dtype of the result on disk."""
+        return self.out_dtype or self.dtype or "float32"
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A method's parameters for a number of inputs, complete and checked.
+
+    Attributes:
+        shared: one value for the whole merge.
+        each: one value for each input, in their order.
+    """
+
+    shared: dict[str, Value]
+    each: dict[str, list[float]]
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON object, for the card."""
+        return {"parameters": self.shared, "inputs": self.each}
+
+
+def read_recipe(name: str) -> tuple[MergeRecipe, Path]:
+    """Read a merge recipe by name or file.
+
+    Raises:
+        UnknownName: no such recipe, no such method, or a parameter its method does not have; the nearest is suggested.
+        BadInput: the file is not a valid recipe; one line says where and why.
+    """
+    path = find_recipe("merge recipe", name)
+    return parse_recipe(read_yaml(path), str(path)), path
+
+
+def parse_recipe(plain: Mapping[str, Any], where: str) -> MergeRecipe:
+    """Check a recipe, its method and every parameter in it.
+
+    Raises:
+        UnknownName, BadInput: as `read_recipe`.
+    """
+    for key, reason in _UNSUPPORTED.items():
+        if plain.get(key) is not None:
+            raise BadInput(f"{where}: '{key}' is not supported for adapters: {reason}; remove it")
+    recipe = parse(MergeRecipe, plain, where)
+    contract = load_method(recipe.merge_method, where).CONTRACT
+    _check(recipe.parameters, contract, recipe.merge_method, where, each=False)
+    for entry in recipe.models or []:
+        _check(entry.parameters, contract, recipe.merge_method, f"{where}, model {entry.model}", each=True)
+    if recipe.models is not None and not recipe.models:
+        raise BadInput(
+            f"{where}: 'models' is empty; name the inputs, or leave it out and name them on the command line"
+        )
+    return recipe
+
+
+def resolve(recipe: MergeRecipe, inputs: int, weights: Sequence[float] | None = None) -> Resolved:
+    """Every parameter's value: the recipe's, a model's own, `weights` before both, else the method's default.
+
+    Args:
+        inputs: how many there are.
+        weights: one for each input.
+
+    Raises:
+        BadInput: no input, too few or too many for the method, or another number of weights or models than inputs.
+    """
+    contract = load_method(recipe.merge_method).CONTRACT
+    least, most = contract.inputs
+    if inputs < max(least, 1) or (most is not None and inputs > most):
+        expected = f"exactly {least}" if least == most else f"{least} or more" if most is None else f"{least} to {most}"
+        raise BadInput(f"{recipe.merge_method} takes {expected} adapters, got {inputs}; name them after the recipe")
+    if weights is not None and len(weights) != inputs:
+        raise BadInput(f"{len(weights)} weights for {inputs} adapters; give one weight for each adapter")
+    if recipe.models is not None and len(recipe.models) != inputs:
+        raise BadInput(f"the recipe's 'models' names {len(recipe.models)} inputs and there are {inputs} adapters")
+    entries = recipe.models or [ModelEntry(model="")] * inputs
+    shared: dict[str, Value] = {}
+    each: dict[str, list[float]] = {}
+    for name, parameter in contract.parameters.items():
+        common = recipe.parameters.get(name, parameter.default)
+        if parameter.each:
+            values = [entry.parameters.get(name, common) for entry in entries]
+            if name == "weight" and weights is not None:
+                values = list(weights)
+            each[name] = [float(parameter.check(value, name)) for value in values]
+        else:
+            shared[name] = parameter.check(common, name)
+    return Resolved(shared, each)
+
+
+def _check(parameters: Mapping[str, Any], contract: Contract, method: str, where: str, *, each: bool) -> None:
+    for name, value in parameters.items():
+        parameter = contract.parameters.get(name)
+        if parameter is None:
+            raise UnknownName(f"parameter of {method}", name, contract.parameters, where)
+        if each and not parameter.each:
+            raise BadInput(f"{where}: '{name}' holds for the whole merge; move it to the recipe's own 'parameters'")
+        parameter.check(value, f"{where}: {name}")
