@@ -66,6 +66,8 @@ def _left_out(matrix: Matrix, mode: Mode) -> list[str]:
         counts = {variant: matrix.unscorable(variant, benchmark, mode) for variant in matrix.variants}
         told = ", ".join(f"{variant} {count}" for variant, count in counts.items() if count)
         if told:
+            same = len(set(counts.values())) == 1 and len(counts) > 1
+            told = f"{next(iter(counts.values()))} of each variant" if same else told
             lines.append(f"{benchmark}: completions that could not be scored, left out and not counted wrong: {told}.")
     missing = [
         f"{variant} on {benchmark}"
@@ -80,6 +82,8 @@ def _left_out(matrix: Matrix, mode: Mode) -> list[str]:
 
 
 def _seeds(matrix: Matrix) -> list[str]:
-    if len(matrix.seeds) > 1:
+    if len(matrix.seeds) == 2:
+        return ["Means of two seeds; two say little of the luck of training, so an interval can be very wide."]
+    if len(matrix.seeds) > 2:
         return [f"Means of {len(matrix.seeds)} seeds; intervals cover items, samples and retraining."]
     return ["One seed: intervals cover the choice of items and samples, not the luck of training."]

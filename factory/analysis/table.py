@@ -43,8 +43,9 @@ def decoding_line(matrix: Matrix, mode: Mode) -> str:
 
 
 def percent(share: float) -> str:
-    """`.4238` as `42.4`."""
-    return f"{100 * share:.1f}"
+    """`.4238` as `42.4`, with a real minus sign below 0."""
+    text = f"{100 * share:.1f}"
+    return "0.0" if text == "-0.0" else text.replace("-", "−")
 
 
 def signed(share: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from factory.analysis.cells import BASE, Matrix, load_matrix, read_study_card
 from factory.analysis.summary import summary
@@ -13,6 +13,9 @@ from factory.core.atomic import write_text
 from factory.core.errors import BadInput, UnknownName
 from factory.report import figures, view
 from factory.store.store import Store
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 PAGE, NUMBERS, TEMPLATE = "report.html", "matrix.json", "page.html.j2"
 
@@ -46,7 +49,7 @@ def render(store: Store, card: dict[str, Any], matrix: Matrix) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(percent=percent, signed=signed)
+    environment.filters.update(percent=percent, signed=signed, breakable=_breakable)
     variants, stages = card["variants"], card.get("stages") or {}
     parts = view.part_seconds(store, variants)
     return environment.get_template(TEMPLATE).render(
@@ -84,6 +87,13 @@ def find_study(store: Store, name: str | None = None) -> Path:
     if wanted not in cards:
         raise UnknownName("study", wanted, cards, f"store {store.root}")
     return cards[wanted].parent
+
+
+def _breakable(name: str) -> Markup:
+    """A variant's name that may break after its kind, where the screen is narrow."""
+    from markupsafe import Markup, escape
+
+    return Markup(":<wbr>").join(escape(part) for part in name.split(":"))
 
 
 def _write_if_new(path: Path, text: str) -> None:

@@ -86,7 +86,7 @@ def curve_panel(curves: Sequence[Curve], name: str) -> str:
             label = series.partition(":")[2] or series
             for curve in curves:
                 if series in curve.series:
-                    axes.plot(curve.steps, curve.series[series], color=colour, alpha=0.25, linewidth=0.7)
+                    axes.plot(curve.steps, curve.series[series], color=colour, alpha=0.4, linewidth=0.7)
             steps, values = _mean_curve(curves, series)
             dashes = "-" if series == "reward" else (0, (4, 1.5))
             axes.plot(steps, values, color=colour, linewidth=1.8, label=label, linestyle=dashes)
