@@ -50,6 +50,7 @@ def bake(base: Path, adapter: Path, out: Path, *, seed: int = 0) -> None:
             lora_merge_cache=cache,
             lora_merge_dtype="float32",
             write_model_card=False,
+            copy_tokenizer=any((base / name).is_file() for name in _TOKENIZER_FILES),  # else it invents one
         )
         LoaderCache.loaders.clear()
         try:

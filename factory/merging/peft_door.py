@@ -1,11 +1,11 @@
 """The door to PEFT: a written adapter is loaded the way users load it, and compared with what was meant.
 
-`PeftModel.from_pretrained` only warns about missing keys, so an adapter can be "loaded" and do nothing.
+`PeftModel.from_pretrained` only warns about missing keys, so an adapter can be "loaded" and do nothing. The steps here
+are the ones it takes, onto a base without weights.
 """
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 from factory.core.errors import WorkFailed
@@ -24,14 +24,12 @@ def check_loads(adapter: Path, base: Path, expected: AdapterFactors) -> None:
         WorkFailed: PEFT adapts other modules, or applies other factors or another scale.
     """
     import torch
-    from peft import PeftModel
+    from peft import PeftConfig, get_peft_model, load_peft_weights, set_peft_model_state_dict
     from transformers import AutoConfig, AutoModelForCausalLM
 
     with torch.device("meta"):
         skeleton = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(base))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # everything they could say is compared below
-        model = PeftModel.from_pretrained(skeleton, str(adapter), low_cpu_mem_usage=True, torch_device="cpu")
+    model = get_peft_model(skeleton, PeftConfig.from_pretrained(adapter))
     loaded = {
         name.removeprefix("base_model.model."): module
         for name, module in model.named_modules()
@@ -44,14 +42,20 @@ def check_loads(adapter: Path, base: Path, expected: AdapterFactors) -> None:
             f"is {base} really its base?"
         )
     for name, module in loaded.items():
-        factors = expected.modules[name]
-        # Equal up to the sign of zero and no further: both come from the same file.
-        same = torch.equal(module.lora_A["default"].weight.float(), factors.lora_A) and torch.equal(
-            module.lora_B["default"].weight.float() * module.scaling["default"], factors.lora_B
-        )
-        if not same:
-            raise WorkFailed(f"{adapter}: PEFT applies other factors to module '{name}' than were written")
-        weight = module.get_base_layer().weight
+        weight, factors = module.get_base_layer().weight, expected.modules[name]
         shape = tuple(weight.shape[::-1] if expected.fan_in_fan_out else weight.shape)
         if shape != factors.shape:
             raise WorkFailed(f"{adapter}: module '{name}' is {shape} in {base} and {factors.shape} in the adapter")
+        for side in (module.lora_A, module.lora_B):
+            torch.nn.init.constant_(side["default"].to_empty(device="cpu").weight, torch.nan)
+    result = set_peft_model_state_dict(model, load_peft_weights(str(adapter), device="cpu"))
+    if result.unexpected_keys:
+        raise WorkFailed(f"{adapter}: PEFT has no place for tensor '{result.unexpected_keys[0]}'")
+    for name, module in loaded.items():
+        factors = expected.modules[name]
+        # Bit for bit: both come from the same file. What PEFT left out is still NaN and equals nothing.
+        if not (
+            torch.equal(module.lora_A["default"].weight.float(), factors.lora_A)
+            and torch.equal(module.lora_B["default"].weight.float() * module.scaling["default"], factors.lora_B)
+        ):
+            raise WorkFailed(f"{adapter}: PEFT applies other factors to module '{name}' than were written")

@@ -1,0 +1,117 @@
+"""Merge adapters into one adapter, or into a full model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from factory.cli._options import emit, json_option, store_option
+from factory.core.errors import BadInput
+
+
+@click.command()
+@click.argument("adapters", nargs=-1, metavar="[ADAPTER]...")
+@click.option("--recipe", required=True, metavar="NAME_OR_FILE", help="A merge recipe: linear, ties, dare, or a file.")
+@click.option("--weights", metavar="W,W,...", help="One weight for each adapter, before those of the recipe.")
+@click.option(
+    "--to", type=click.Choice(["adapter", "model"]), default="adapter", show_default=True, help="What to make."
+)
+@click.option(
+    "--base", metavar="B", help="Base model: hub id, folder, or one in the store. Default: the adapters' own."
+)
+@click.option(
+    "--rank",
+    default="full",
+    show_default=True,
+    metavar="N|auto|full",
+    help="Rank of the result; auto keeps 99 % of the energy, full loses nothing.",
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of methods that draw at random."
+)
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="A new folder, instead of the store.")
+@click.option("--print-mergekit", is_flag=True, help="Print the recipe as mergekit would run it, and stop.")
+@click.option("--dry-run", is_flag=True, help="Check everything, print the plan, and stop.")
+@store_option
+@json_option
+def command(
+    adapters: tuple[str, ...],
+    recipe: str,
+    weights: str | None,
+    to: str,
+    base: str | None,
+    rank: str,
+    seed: int,
+    out: Path | None,
+    print_mergekit: bool,
+    dry_run: bool,
+    store: Any,
+    json: bool,
+) -> None:
+    """Merge adapters of one base.
+
+    An ADAPTER is a store name, a folder in PEFT's format, or a hub id. The recipe is a mergekit configuration; linear
+    merges are exact. The result is read back and compared before it counts as done.
+
+    \b
+    Examples:
+      factory merge --recipe linear math sql python --weights 0.5,0.5,0.5
+      factory merge --recipe ties ./math ./sql --rank auto --out merged
+    """
+    from factory.core.progress import silent
+    from factory.merging.plan import plan_merge
+    from factory.merging.run import check_out, check_plan, run_plan, summary
+    from factory.store.store import Store
+
+    place = Store(store)
+    plan = plan_merge(place, recipe, adapters, weights=_weights(weights), rank=_rank(rank), seed=seed, base=base)
+    if print_mergekit:
+        text = plan.mergekit()
+        emit({"mergekit": text}, json, text.rstrip())
+        return
+    check_out(out)
+    if dry_run:
+        result = {
+            "what": to,
+            "to": str(out or place.path(plan.ref)),
+            "method": plan.recipe.merge_method,
+            "settings": plan.resolved.to_json(),
+            "rank": plan.spec["rank"],
+            "base": plan.spec["base"],
+            **check_plan(plan),
+        }
+        emit(result, json, "\n".join(f"{key}: {value}" for key, value in result.items()))
+        return
+    folder = run_plan(place, plan, silent, model=to == "model", out=out)
+    result = summary(folder)
+    emit(result, json, _text(result))
+
+
+def _text(result: dict[str, Any]) -> str:
+    lines = [f"{result['folder']}"]
+    if "merge" in result:
+        kept, lost = result["merge"]["energy_kept"], result["merge"]["relative_error"]
+        lines.append(f"{result['method']} of {', '.join(result['inputs'])}")
+        lines.append(f"rank {result['merge']['rank']}, energy kept {kept:.1%}, relative error {lost:.2g}")
+    if "logits_difference" in result:
+        lines.append(f"logits differ from base + adapter by {result['logits_difference']:.1e} of the largest")
+    return "\n".join(lines)
+
+
+def _weights(text: str | None) -> list[float] | None:
+    if text is None:
+        return None
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise BadInput(f"--weights '{text}': expected numbers with commas between them, for example 0.5,0.5") from None
+
+
+def _rank(text: str) -> int | Literal["auto", "full"]:
+    if text == "auto" or text == "full":
+        return text
+    if not text.isdecimal() or int(text) < 1:
+        raise BadInput(f"--rank '{text}': expected a positive number, auto or full")
+    return int(text)

@@ -1,0 +1,102 @@
+"""A planned merge run: into the store, or into a folder the user names."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from factory.core.atomic import TEMPORARY, clear_os_errors, publish_folder, read_json, write_json
+from factory.core.errors import BadInput
+from factory.core.hashing import key_of
+from factory.core.progress import Report
+from factory.core.provenance import code_revision, now, versions
+from factory.merging.build import bake_into, build, build_model, merge_into
+from factory.merging.inputs import check_base, check_same_base, module_shapes, read_input
+from factory.merging.plan import Plan
+from factory.store.ref import Ref
+from factory.store.store import Store
+
+
+def check_plan(plan: Plan) -> dict[str, Any]:
+    """Read the inputs and check all that can be checked before a merge, for `--dry-run`.
+
+    Returns:
+        For each input its title, rank and number of modules; how many modules the result has.
+
+    Raises:
+        BadInput: an input cannot be merged, or they do not belong together.
+    """
+    items = [read_input(i["title"], Path(i["folder"]), i["key"]) for i in plan.spec["inputs"] if i["folder"]]
+    check_same_base(items)
+    check_base(items, plan.spec["base"])
+    shapes = module_shapes(items)
+    inputs = []
+    for item in items:
+        ranks = sorted({factors.rank for factors in item.factors.modules.values()})
+        inputs.append({"title": item.title, "ranks": ranks, "modules": len(item.factors.modules)})
+    return {"inputs": inputs, "modules": len(shapes)}
+
+
+def check_out(out: Path | None) -> None:
+    """Refuse an output folder that already holds something.
+
+    Raises:
+        BadInput: it is a file, or a folder that is not empty.
+    """
+    if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        what = "is not empty" if out.is_dir() else "is a file"
+        raise BadInput(f"--out {out}: {what}; name a new folder, or remove it first")
+
+
+def run_plan(store: Store, plan: Plan, report: Report, *, model: bool = False, out: Path | None = None) -> Path:
+    """Merge, and bake into the base if `model`; gives the finished folder.
+
+    Args:
+        out: a new or empty folder instead of the store.
+
+    Raises:
+        BadInput, WorkFailed: as `factory.merging.build`.
+    """
+    check_out(out)
+    if model and not plan.spec["base"]["path"]:
+        raise BadInput("--to model needs the base and the adapters do not name one; give --base")
+    if out is None:
+        folder = build(store, plan.ref, plan.spec, report)
+        if not model:
+            return folder
+        spec = _model_spec(plan, folder)
+        ref = Ref(plan.ref.base, "model", plan.ref.name, plan.ref.seed, key_of("model", plan.ref.key))
+        return build_model(store, ref, spec, report)
+    out = Path(os.path.abspath(out))  # noqa: PTH100 (a link in the path stays a link)
+    work = out.parent / f"{TEMPORARY}{os.getpid()}-{out.name}"
+    with clear_os_errors(out):
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(parents=True)
+    try:
+        built = work / "adapter"
+        built.mkdir()
+        card = merge_into(built, plan.spec, report)
+        if model:
+            built = work / "model"
+            built.mkdir()
+            card = {**card, **bake_into(built, _model_spec(plan, work / "adapter"), report)}
+        card |= {"created": now(), "versions": versions(), "code": code_revision()}
+        write_json(built / "card.json", card)
+        publish_folder(built, out)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return out
+
+
+def summary(folder: Path) -> dict[str, Any]:
+    """What a finished merge's card says of it, for the terminal and for `--json`."""
+    card = read_json(folder / "card.json")
+    known = ("method", "inputs", "parents", "weights", "rank", "seed", "merge", "base", "logits_difference")
+    return {"folder": str(folder), "key": card.get("ref", {}).get("key"), **{k: card[k] for k in known if k in card}}
+
+
+def _model_spec(plan: Plan, adapter: Path) -> dict[str, Any]:
+    merged = {"title": plan.ref.title, "folder": str(adapter), "key": plan.ref.key}
+    return {"adapter": merged, "base": plan.spec["base"], "seed": plan.spec["seed"]}
