@@ -43,7 +43,12 @@ def build_base(store: Store, ref: Ref, spec: dict[str, Any], report: Report) -> 
         model.save_pretrained(out)
         tokenizer.save_pretrained(out)
         parameters = sum(p.numel() for p in model.parameters())
-        return {"recipe": spec["recipe"], "seed": spec["seed"], "parents": [], "metrics": {"loss": loss, "parameters": parameters}}
+        return {
+            "recipe": spec["recipe"],
+            "seed": spec["seed"],
+            "parents": [],
+            "metrics": {"loss": loss, "parameters": parameters},
+        }
 
     return store.build(ref, make)
 
@@ -113,10 +118,12 @@ def _optimizers(model: Qwen2ForCausalLM) -> list[torch.optim.Optimizer]:
     """Muon (Jordan et al. 2024) on the hidden matrices, AdamW on embeddings, norms and biases."""
     import torch
 
+    from factory.training.muon import Muon
+
     hidden = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
     others = [p for name, p in model.named_parameters() if p.ndim != 2 or "embed" in name]
     return [
-        torch.optim.Muon(hidden, lr=MUON_RATE, weight_decay=0.0),
+        Muon(hidden, lr=MUON_RATE),
         torch.optim.AdamW(others, lr=ADAMW_RATE, betas=(0.9, 0.95), weight_decay=0.0),
     ]
 
