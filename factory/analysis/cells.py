@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -49,16 +50,13 @@ class Cell:
     greedy: Array
     folder: Path = field(default=Path(), compare=False)
 
-    def item_means(self, mode: Mode) -> dict[str, float]:
+    def item_means(self, mode: Mode) -> Mapping[str, float]:
         """Each item's mean score over its scorable samples; items without any are left out."""
-        table = self.greedy[:, None] if mode == "greedy" else self.scores
-        if not table.size:
-            return {}
-        return {
-            item: float(row[~np.isnan(row)].mean())
-            for item, row in zip(self.items, table, strict=True)
-            if not np.isnan(row).all()
-        }
+        return self._means[mode]
+
+    @cached_property
+    def _means(self) -> dict[Mode, dict[str, float]]:
+        return {"sampled": _means(self.items, self.scores), "greedy": _means(self.items, self.greedy[:, None])}
 
     def unscorable(self, mode: Mode) -> int:
         """How many completions could not be scored."""
@@ -141,6 +139,14 @@ class Matrix:
         cells = self.cells.values()
         has = {"sampled": any(cell.scores.size for cell in cells), "greedy": any(cell.greedy.size for cell in cells)}
         return tuple(mode for mode in MODES if has[mode])
+
+
+def _means(items: tuple[str, ...], table: Array) -> dict[str, float]:
+    """Row means over what is not NaN; `table` is (items, samples), or empty."""
+    if not table.size:
+        return {}
+    counts, sums = (~np.isnan(table)).sum(axis=1), np.nansum(table, axis=1)
+    return {item: float(total / n) for item, total, n in zip(items, sums, counts, strict=True) if n}
 
 
 def load_matrix(store: Store, study_folder: Path) -> Matrix:

@@ -77,7 +77,7 @@ def put_study(
     **study: Any,
 ) -> Path:
     """Write the card of a study; gives its folder."""
-    plain = {"study": name, "seeds": list(seeds), "benchmarks": {one: None for one in benchmarks}, **study}
+    plain = {"study": name, "seeds": list(seeds), "benchmarks": dict.fromkeys(benchmarks), **study}
     folder = store.root / "studies" / name
     write_json(
         folder / "card.json",
@@ -163,9 +163,7 @@ def _variant(store: Store, kind: str, name: str, seed: int, trained: Sequence[st
     return _thing(store, kind, name, seed, {"recipe": {"tasks": list(trained), "max_steps": 60}}, trained)
 
 
-def _thing(
-    store: Store, kind: str, name: str, seed: int, fields: Mapping[str, Any], curves: Sequence[str] = ()
-) -> Ref:
+def _thing(store: Store, kind: str, name: str, seed: int, fields: Mapping[str, Any], curves: Sequence[str] = ()) -> Ref:
     ref = Ref(BASE_LABEL, kind, name, seed, key_of(kind, name, seed))
 
     def make(out: Path, state: Path) -> dict[str, Any]:
