@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import click
 
@@ -37,6 +37,7 @@ from factory.core.errors import BadInput
 @store_option
 @json_option
 def command(
+    *,
     adapters: tuple[str, ...],
     recipe: str,
     weights: str | None,
@@ -110,8 +111,8 @@ def _weights(text: str | None) -> list[float] | None:
 
 
 def _rank(text: str) -> int | Literal["auto", "full"]:
-    if text == "auto" or text == "full":
-        return text
+    if text in ("auto", "full"):
+        return cast(Literal["auto", "full"], text)
     if not text.isdecimal() or int(text) < 1:
         raise BadInput(f"--rank '{text}': expected a positive number, auto or full")
     return int(text)

@@ -72,7 +72,8 @@ def plan_merge(
         raise BadInput(f"{path} names its own 'models'; leave the adapters out, or take 'models' out of the recipe")
     texts = list(adapters) or [entry.model for entry in recipe.models or []]
     label = base_label(store, base, seed)
-    inputs, labels = [], []
+    inputs: list[dict[str, Any]] = []
+    labels = []
     for text in texts:
         if recipe.models is not None and recipe.base_model is not None and text == recipe.base_model:
             inputs.append({"title": text, "folder": None, "key": "base"})

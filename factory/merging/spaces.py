@@ -19,7 +19,7 @@ Rank = int | Literal["auto", "full"]
 AUTO_ENERGY = 0.99
 # A dense SVD in fp64 takes about a second at this smaller dimension; above it a randomised one is used.
 _DENSE_LIMIT = 1024
-_OVERSAMPLE, _ITERATIONS = 8, 2
+_OVERSAMPLE = 8
 _BLOCK_ENTRIES = 2**22
 # Singular values below this share of the largest are the rounding noise of fp32 inputs.
 _NOISE = 2e-7
@@ -172,7 +172,7 @@ def _randomised(
     start = torch.cat([span, torch.randn(extra, delta.shape[1], generator=generator)])
     basis = torch.linalg.qr(delta @ torch.linalg.qr(start.T).Q).Q
     # The inputs' own span needs no iteration; beyond it the spectrum is flat and random columns alone are poor.
-    for _ in range(0 if rank <= len(span) // 2 else _ITERATIONS):
+    for _ in range(0 if 2 * rank <= len(span) else 2 if rank < len(span) else 4):
         basis = torch.linalg.qr(delta @ torch.linalg.qr(delta.T @ basis).Q).Q
     U, S, Vh = torch.linalg.svd((basis.T @ delta).double(), full_matrices=False)
     return basis.double() @ U, S, Vh
