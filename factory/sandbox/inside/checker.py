@@ -1,0 +1,146 @@
+"""The checker process: it holds the tests and runs them, with proxies in the place of the candidate's code.
+
+The job: `{"sources", "entry", "prelude", "setup", "tests", "main", "memory", "cpu", "output_bytes"}`. `prelude` is trusted
+code that the tests rely on (HumanEval's prompt: its helpers must not be the candidate's), `tests` a list of texts, each
+run in the same space, or of `{"input", "output"}` for whole programs. The result: `{"status", "passed", "reason",
+"printed"}`; status is passed, failed, load (the code does not run), missing (it does not define the name), died, or
+tests (the tests themselves are broken: the caller's fault, not the candidate's).
+"""
+
+from __future__ import annotations
+
+import builtins
+import os
+import types
+from typing import Any
+
+from . import limits, seccomp
+from .frames import Broken, read_frame, write_frame
+from .remote import CandidateGone, Channel, Remote
+
+LONGEST_REASON = 300
+
+
+class BrokenTests(Exception):
+    """The tests do not compile or never call the code."""
+
+
+def names_in(code: types.CodeType) -> set[str]:
+    """All names that a code object and those inside it look up."""
+    found = set(code.co_names)
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            found |= names_in(constant)
+    return found
+
+
+def compiled(text: str, what: str) -> types.CodeType:
+    """The code of a trusted text.
+
+    Raises:
+        BrokenTests: it does not compile.
+    """
+    try:
+        return compile(text, f"<{what}>", "exec", dont_inherit=True)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise BrokenTests(f"{what} do not compile: {error}") from error
+
+
+def check(job: dict[str, Any], channel: Channel) -> dict[str, Any]:
+    """Load the candidate, run the tests in order up to the first failure."""
+    programs = job["main"]
+    tests = job["tests"] if programs else [compiled(text, "tests") for text in job["tests"]]
+    prelude, setup = compiled(job["prelude"], "prelude"), compiled(job["setup"], "setup statements")
+    space: dict[str, Any] = {"__name__": "tests"}
+    if job["prelude"]:
+        try:
+            exec(prelude, space)
+        except Exception as error:
+            raise BrokenTests(f"the prelude fails: {type(error).__name__}: {error}") from error
+    try:
+        loaded = channel.receive()
+    except CandidateGone as error:
+        return {"status": "load", "passed": 0, "reason": str(error)}
+    if loaded[0] != "ready":
+        return {"status": "load", "passed": 0, "reason": f"{loaded[1]}: {loaded[2]}"}
+    if programs:
+        return _run_programs(tests, channel)
+    entry = job["entry"]
+    if entry and entry not in loaded[1]:
+        return {"status": "missing", "passed": 0, "reason": f"the code does not define {entry}"}
+    wanted = set().union(names_in(setup), *(names_in(test) for test in tests))
+    for name, kind in loaded[1].items():
+        ours = name != entry and (hasattr(builtins, name) or name in space)
+        if name in wanted | {entry} and not ours:
+            space[name] = Remote(channel, name) if kind in "fc" else channel.ask("global", name)[0]
+    if entry:
+        space["candidate"] = space[entry]
+    return _run_tests(setup, tests, space, channel)
+
+
+def _run_tests(
+    setup: types.CodeType, tests: list[types.CodeType], space: dict[str, Any], channel: Channel
+) -> dict[str, Any]:
+    for place, test in enumerate([setup, *tests]):
+        try:
+            exec(test, space)
+        except CandidateGone as error:
+            return {"status": "died", "passed": max(0, place - 1), "reason": str(error)}
+        except BaseException as error:  # noqa: BLE001 (a test fails by raising, whatever it raises)
+            if not channel.gone:
+                what = f"test {place}" if place else "the set-up"
+                reason = f"{what} fails: {type(error).__name__}: {str(error)[:LONGEST_REASON]}"
+                return {"status": "failed", "passed": max(0, place - 1), "reason": reason}
+        if channel.gone:
+            return {"status": "died", "passed": max(0, place - 1), "reason": channel.gone}
+    if not channel.calls:
+        raise BrokenTests("the tests never call the code")
+    return {"status": "passed", "passed": len(tests), "reason": "all tests pass"}
+
+
+def _run_programs(tests: list[dict[str, str]], channel: Channel) -> dict[str, Any]:
+    for place, test in enumerate(tests):
+        try:
+            printed = channel.ask("run", test["input"])[0]
+        except CandidateGone as error:
+            return {"status": "died", "passed": place, "reason": str(error)}
+        except Exception as error:  # noqa: BLE001 (what the program raised)
+            reason = f"test {place + 1} fails: {type(error).__name__}: {str(error)[:LONGEST_REASON]}"
+            return {"status": "failed", "passed": place, "reason": reason}
+        if type(printed) is not str or _lines(printed) != _lines(test["output"]):
+            return {"status": "failed", "passed": place, "reason": f"test {place + 1} fails: another output"}
+    return {"status": "passed", "passed": len(tests), "reason": "all tests pass"}
+
+
+def _lines(text: str) -> list[str]:
+    """What of an output counts: its lines without blanks at their ends and empty lines at the end."""
+    lines = [line.rstrip() for line in text.splitlines()]
+    while lines and not lines[-1]:
+        lines.pop()
+    return lines
+
+
+def main(parent: int, candidate: int, output: int, filters: bytes | None, alive: int) -> None:
+    """Take one job from the parent, check it, answer, end. Never returns."""
+    limits.die_with(alive)
+    limits.close_others({parent, candidate, output})
+    try:
+        job = read_frame(parent, 1 << 30)
+        limits.set_limits(job["memory"], 60)
+        if filters is not None:
+            limits.drop_capabilities()
+            seccomp.install(filters, os.getpid())
+        write_frame(candidate, {key: job[key] for key in ("sources", "memory", "cpu", "main")}, 1 << 30)
+        channel = Channel(candidate, output, job["output_bytes"])
+        try:
+            result = check(job, channel)
+        except BrokenTests as error:
+            result = {"status": "tests", "passed": 0, "reason": str(error)[: 2 * LONGEST_REASON]}
+        except MemoryError:
+            result = {"status": "died", "passed": 0, "reason": "the tests ran out of memory on what the code returned"}
+        channel.finish()
+        printed = channel.printed.decode("utf-8", "replace")
+        write_frame(parent, {**result, "total": len(job["tests"]), "printed": printed})
+    except Broken:
+        pass
+    os._exit(0)

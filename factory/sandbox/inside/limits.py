@@ -1,0 +1,65 @@
+"""Limits of one process: memory, CPU, files, and that it dies with the keeper."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import select
+import signal
+import struct
+
+from .syscalls import call, prctl
+
+_PDEATHSIG, _DUMPABLE, _NO_NEW_PRIVS = 1, 4, 38
+FILE_BYTES = 8 << 20
+OPEN_FILES = 64
+
+
+def no_new_privileges() -> None:
+    """Nothing this process starts can gain rights; Landlock and seccomp ask for it."""
+    prctl(_NO_NEW_PRIVS, 1)
+
+
+def hide_memory() -> None:
+    """No process of the same user may read or trace this one."""
+    prctl(_DUMPABLE, 0)
+
+
+def die_with(alive: int) -> None:
+    """Die when the keeper does; `alive` is the read end of a pipe that only the keeper holds open."""
+    prctl(_PDEATHSIG, signal.SIGKILL)
+    if select.select([alive], [], [], 0)[0]:
+        os._exit(0)
+
+
+def set_limits(memory_bytes: int, cpu_seconds: int, *, files: int = OPEN_FILES) -> None:
+    """Cap address space, CPU time, file size and open files; no core dumps; limits cannot be raised again."""
+    wanted = {
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_CPU: cpu_seconds,
+        resource.RLIMIT_FSIZE: FILE_BYTES,
+        resource.RLIMIT_NOFILE: files,
+        resource.RLIMIT_AS: memory_bytes,
+    }
+    for which, value in wanted.items():
+        hard = resource.getrlimit(which)[1]
+        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(which, (value, value))
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+
+def drop_capabilities() -> None:
+    """Give up every capability, root's too."""
+    header = ctypes.create_string_buffer(struct.pack("=II", 0x20080522, 0))
+    data = ctypes.create_string_buffer(24)
+    call("capset", header, data)
+
+
+def close_others(keep: set[int]) -> None:
+    """Close every descriptor but the standard ones and `keep`."""
+    low = 3
+    for descriptor in sorted(keep):
+        os.closerange(low, descriptor)
+        low = max(low, descriptor + 1)
+    os.closerange(low, 1 << 16)
