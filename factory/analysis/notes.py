@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics as plain
 
 from factory.analysis.cells import Matrix, Mode
-from factory.analysis.statistics import Estimate, detectable
+from factory.analysis.statistics import detectable
 from factory.analysis.transfer import changes
 
 EDGE = 0.02
@@ -22,22 +22,18 @@ def notes(matrix: Matrix, mode: Mode) -> list[str]:
 
 
 def is_about_nothing(matrix: Matrix, benchmark: str, mode: Mode) -> str | None:
-    """Why a benchmark cannot tell the variants apart: all at chance, about zero, or about perfect; None if it can."""
+    """Why a benchmark cannot tell the variants apart: all about zero, at chance or about perfect; else None."""
     found = [score for variant in matrix.variants if (score := matrix.score(variant, benchmark, mode))]
     if not found:
         return None
     chance = matrix.chance(benchmark)
     if all(score.value <= EDGE for score in found):
         return "every variant is about zero"
-    if chance and all(_at_chance(score, chance) for score in found):
-        return f"every variant is at chance ({100 * chance:.3g} %)"
+    if chance and all(score.low <= chance for score in found):
+        return f"no variant can be told from chance ({100 * chance:.3g} %)"
     if all(score.value >= 1 - EDGE for score in found):
         return "every variant is about perfect"
     return None
-
-
-def _at_chance(score: Estimate, chance: float) -> bool:
-    return score.low <= chance
 
 
 def _empty_columns(matrix: Matrix, mode: Mode) -> list[str]:

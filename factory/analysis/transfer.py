@@ -86,17 +86,17 @@ def retention(matrix: Matrix, mode: Mode) -> list[Effect]:
 def combined_and_specialist(matrix: Matrix) -> Iterator[tuple[str, str, str]]:
     """All (combined variant, specialist, benchmark) in the matrix's order.
 
-    Combined is every merge and every adapter of several tasks, on the benchmarks it was trained for; a specialist is an
-    adapter trained on that one task.
+    Combined is every merge and every adapter of several tasks, on the benchmarks it was trained for. A specialist is an
+    adapter that was trained for the benchmark too and for fewer tasks, all among the combined one's; for a merge of
+    adapters of one task, each adapter of that task.
     """
     for variant in matrix.variants:
-        tasks = matrix.trained_tasks(variant)
-        if not (variant.startswith("merge:") or len(tasks) > 1):
-            continue
+        tasks = set(matrix.trained_tasks(variant))
         for benchmark in matrix.benchmarks:
             for one in matrix.variants:
-                alone = one.startswith("adapter:") and matrix.trained_tasks(one) == (benchmark,)
-                if benchmark in tasks and alone and one != variant:
+                own = set(matrix.trained_tasks(one))
+                fewer = own < tasks or (variant.startswith("merge:") and own == tasks and len(own) == 1)
+                if one.startswith("adapter:") and benchmark in own and fewer:
                     yield variant, one, benchmark
 
 

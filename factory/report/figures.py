@@ -54,7 +54,9 @@ def heat_map(matrix: Matrix, mode: Mode) -> str:
             elif variant == BASE and matrix.score(variant, benchmark, mode):
                 shades[i, j] = 0.0
     limit = max(10.0, float(np.nanmax(np.abs(shades)))) if not np.isnan(shades).all() else 10.0
-    with _drawing(1.9 + 1.25 * len(columns), 0.75 + 0.46 * len(rows)) as figure:
+    column = max(1.25, 0.078 * max(map(len, columns), default=0) + 0.15)
+    names = 0.09 * max(map(len, rows), default=0)
+    with _drawing(1.0 + names + column * len(columns), 0.75 + 0.46 * len(rows)) as figure:
         axes = figure.subplots()
         axes.grid(False)
         image = axes.imshow(shades, cmap="RdBu", vmin=-limit, vmax=limit, aspect="auto")

@@ -13,7 +13,7 @@ from factory.analysis.curves import load_curves
 from factory.analysis.notes import is_about_nothing, notes
 from factory.analysis.summary import summary
 from factory.analysis.table import print_matrix, signed
-from factory.analysis.transfer import changes, interference, retention, transfer
+from factory.analysis.transfer import changes, combined_and_specialist, interference, retention, transfer
 from factory.core.errors import BadInput, CorruptFile, StoreError
 from factory.store.store import Store
 
@@ -106,6 +106,27 @@ def test_transfer_interference_and_retention_by_hand(store: Store) -> None:
     assert 0 < kept.estimate.low < 0.5 < kept.estimate.high < 1
 
 
+def test_a_specialist_may_have_several_tasks_but_fewer_than_what_it_is_compared_with(store: Store) -> None:
+    tasks = {
+        "base": (),
+        "adapter:numbers": ("tiny_math", "tiny_ops"),
+        "adapter:sql": ("tiny_sql",),
+        "adapter:joint": ("tiny_math", "tiny_ops", "tiny_sql"),
+        "merge:all": ("tiny_math", "tiny_ops", "tiny_sql"),
+    }
+    rows = [outcome("a", [1.0], 1.0), outcome("b", [0.0], 0.0)]
+    where = ("tiny_math", "tiny_sql")
+    cells = [put_cell(store, name, one, rows, trained=trained) for name, trained in tasks.items() for one in where]
+    names = [{"name": name, "seed": 0, "ref": cells[0].to_json()} for name in tasks]
+    matrix = load_matrix(store, put_study(store, cells, names, benchmarks=where))
+    assert list(combined_and_specialist(matrix)) == [
+        ("adapter:joint", "adapter:numbers", "tiny_math"),
+        ("adapter:joint", "adapter:sql", "tiny_sql"),
+        ("merge:all", "adapter:numbers", "tiny_math"),
+        ("merge:all", "adapter:sql", "tiny_sql"),
+    ]
+
+
 def test_retention_is_left_out_where_the_specialist_gained_nothing_sure(store: Store) -> None:
     rows = [outcome(f"{i}", [float(i % 2)] * 2, 0.0) for i in range(20)]
     plan = [("base", ()), ("adapter:a", ("tiny_math",)), ("merge:m", ("tiny_math",))]
@@ -121,7 +142,7 @@ def test_columns_that_say_nothing_are_named(full: tuple[Store, Path, Matrix], st
     assert is_about_nothing(matrix, "tiny_math", "sampled") is None
     assert notes(matrix, "sampled")[0] == "tiny_ops: every variant is about zero; this column says about nothing."
     guess = one_cell(store, *[outcome(str(i), [float(i % 4 == 0)], 0.0) for i in range(40)], chance=0.25)
-    assert is_about_nothing(guess, "tiny_math", "sampled") == "every variant is at chance (25 %)"
+    assert is_about_nothing(guess, "tiny_math", "sampled") == "no variant can be told from chance (25 %)"
     assert "chance" in print_matrix(guess)
 
 

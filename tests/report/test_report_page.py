@@ -76,7 +76,8 @@ def test_nothing_comes_from_outside(built: tuple[Store, Path, str]) -> None:
         if name in {"src", "href", "xlink:href", "action", "data", "srcset"}:
             assert value.startswith(("#", "data:image/png;base64,")), (name, value)
         assert not name.startswith("on")
-    assert not re.search(r"https?:|//[a-z]|@import|url\((?!#)", built[2])
+    without_images = re.sub(r"data:image/png;base64,[\sA-Za-z0-9+/=]+", "", built[2])
+    assert not re.search(r"https?:|//[a-z]|@import|url\((?!#)", without_images)
 
 
 def test_what_a_model_writes_is_text_and_not_markup(built: tuple[Store, Path, str]) -> None:
