@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from factory.core.config import Strict, merged, parse, read_yaml
 from factory.core.errors import UnknownName
@@ -121,6 +121,16 @@ class AdapterRecipe(Strict):
         if len(set(tasks)) != len(tasks):
             raise ValueError(f"a task is named twice: {', '.join(tasks)}")
         return tasks
+
+    @model_validator(mode="after")
+    def _batch_divides(self) -> AdapterRecipe:
+        completions, each = self.prompts_per_step * self.num_generations, self.per_device_train_batch_size
+        if each is not None and completions % each:
+            raise ValueError(
+                f"per_device_train_batch_size {each} does not divide the {completions} completions of a step "
+                f"(prompts_per_step {self.prompts_per_step} x num_generations {self.num_generations})"
+            )
+        return self
 
 
 def search_folders(kind: str) -> list[Path]:

@@ -29,7 +29,11 @@ def _make(rng: Random) -> Draft:
         (
             (f"{shown} where {number} is over {limit}", f"{shown}; {number}>{limit}", f"{number} > {limit}"),
             (f"{shown} where {number} is under {limit}", f"{shown}; {number}<{limit}", f"{number} < {limit}"),
-            (f"{shown} and {other} where {number} is {limit}", f"{shown},{other}; {number}={limit}", f"{number} = {limit}"),
+            (
+                f"{shown} and {other} where {number} is {limit}",
+                f"{shown},{other}; {number}={limit}",
+                f"{number} = {limit}",
+            ),
             (f"the number of rows where {number} is over {limit}", f"count; {number}>{limit}", f"{number} > {limit}"),
             (f"the highest {number}", f"max {number}", ""),
             (f"the lowest {number}", f"min {number}", ""),
@@ -48,7 +52,7 @@ def _make(rng: Random) -> Draft:
 
 
 def _selected(plan: str) -> str:
-    head = plan.split(";")[0]
+    head = plan.partition(";")[0]
     if head == "count":
         return "COUNT(*)"
     if head.startswith(("max ", "min ")):

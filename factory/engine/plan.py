@@ -1,0 +1,270 @@
+"""A study as a graph of jobs, each named by a hash of everything that goes into it. Planning runs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from factory.benchmarks._benchmark import Benchmark, load_benchmark
+from factory.core.discover import load, source_digest
+from factory.core.errors import UnknownName
+from factory.core.hashing import key_of
+from factory.core.recipes import AdapterRecipe, EmbeddedRecipe
+from factory.core.study import MergeSpec, Study
+from factory.engine import estimate
+from factory.evaluation import score
+from factory.models.bases import Base, embedded_seed, outside_base
+from factory.rewards import check_components
+from factory.store.ref import Ref
+from factory.store.store import Store
+from factory.tasks._task import Source
+from factory.training import train, warmup
+
+STAGES = ("base", "adapters", "merges", "matrix", "report")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One thing to be built.
+
+    Attributes:
+        ref: what it makes.
+        stage: one of `STAGES`.
+        run: `module:function`, called as `(store, ref, spec, report)`.
+        spec: its JSON input.
+        needs: refs that must be finished first.
+        cost: expected CPU-seconds on the embedded base, a rough guess elsewhere.
+    """
+
+    ref: Ref
+    stage: str
+    run: str
+    spec: dict[str, Any]
+    needs: tuple[Ref, ...] = ()
+    cost: float = 0.0
+
+
+@dataclass
+class Plan:
+    """All jobs of a study, in an order in which each comes after what it needs.
+
+    Attributes:
+        variants: (seed, title, ref) of everything that is scored; a base that is not made here has no ref.
+        cells: refs of the matrix.
+        bases: by seed.
+    """
+
+    jobs: list[Job] = field(default_factory=list)
+    variants: list[tuple[int, str, Ref | None]] = field(default_factory=list)
+    cells: list[Ref] = field(default_factory=list)
+    bases: dict[int, Base] = field(default_factory=dict)
+
+    def add(self, job: Job) -> Ref:
+        """Add a job unless an equal one is there."""
+        if all(other.ref != job.ref for other in self.jobs):
+            self.jobs.append(job)
+        return job.ref
+
+
+def plan_study(store: Store, study: Study, data: Path | None) -> Plan:
+    """Plan a whole study; everything it names is checked here, before any work.
+
+    Raises:
+        UnknownName: a task, strategy, recipe, method, adapter or benchmark that does not exist.
+        BadInput: a recipe that does not parse, rows that cannot be had.
+    """
+    source = Source(data)
+    recipes = {name: study.recipe(name) for name in study.adapters}
+    for name, recipe in recipes.items():
+        check_recipe(name, recipe, source)
+    for name, merge in study.merges.items():
+        _check_merge(study, name, merge)
+    benchmarks = {name: load_benchmark(name, f"study {study.study}") for name in study.benchmarks}
+    for benchmark in benchmarks.values():
+        benchmark.fingerprint(source)
+    plan = Plan()
+    for seed in study.seeds:
+        _SeedPlan(store, study, plan, seed, source).run(recipes, benchmarks)
+    return plan
+
+
+def check_recipe(name: str, recipe: AdapterRecipe, source: Source) -> None:
+    """Check everything of a recipe that can be checked without its base.
+
+    Raises:
+        UnknownName: a task, strategy or reward component that does not exist.
+        BadInput: shares or rewards that make no sense, rows that cannot be had.
+    """
+    where = f"adapter {name}"
+    tasks = [load("factory.tasks", task, kind="task", where=where).TASK for task in recipe.tasks]
+    strategy = load("factory.training.strategies", recipe.strategy, kind="strategy", where=where)
+    strategy.shares(recipe.tasks, recipe.task_weights)
+    check_components(recipe.rewards, tasks, where)
+    for task in tasks:
+        task.fingerprint(source)
+
+
+def _check_merge(study: Study, name: str, merge: MergeSpec) -> None:
+    from factory.merging.recipe import read_recipe, resolve
+
+    where = f"study {study.study}, merge {name}"
+    for adapter in merge.adapters:
+        if adapter not in study.adapters:
+            raise UnknownName("adapter", adapter, study.adapters, where)
+    recipe, _ = read_recipe(merge.recipe)
+    resolve(recipe, len(merge.adapters), merge.weights)
+
+
+def plan_base(store: Store, plan: Plan, text: str, seed: int, recipe: EmbeddedRecipe) -> tuple[Base, Ref | None]:
+    """The base a text means, and the job that makes it if it is made here.
+
+    Raises:
+        BadInput: there is no such base.
+    """
+    own = embedded_seed(text, seed)
+    if own is None:
+        return outside_base(text), None
+    plain = recipe.model_dump()
+    tasks = {
+        name: load("factory.tasks", name, kind="task", where="embedded base").TASK.version for name in recipe.tasks
+    }
+    key = key_of("base", warmup.VERSION, plain, tasks, own)
+    kind = "embedded" if recipe == EmbeddedRecipe() else f"embedded-{key_of(plain)[:4]}"
+    ref = Ref(f"{kind}-s{own}", "base", "embedded", own, key)
+    spec = {"recipe": plain, "seed": own}
+    plan.add(Job(ref, "base", "factory.training.warmup:build_base", spec, cost=estimate.base(recipe)))
+    return Base(ref.base, str(store.path(ref).resolve()), None, key), ref
+
+
+def plan_adapter(
+    plan: Plan, name: str, recipe: AdapterRecipe, base: tuple[Base, Ref | None], seed: int, source: Source
+) -> Ref:
+    """The job that trains one adapter."""
+    where, made = base
+    plain = recipe.model_dump()
+    tasks = {task: _identity(task, source) for task in recipe.tasks}
+    strategy = source_digest("factory.training.strategies", recipe.strategy)
+    key = key_of("adapter", train.VERSION, plain, where.hash, seed, tasks, strategy)
+    spec = {"recipe": plain, "seed": seed, "base": where.to_json(), "data": _text(source)}
+    needs = (made,) if made else ()
+    ref = Ref(where.label, "adapter", name, seed, key)
+    cost = estimate.adapter(recipe)
+    return plan.add(Job(ref, "adapters", "factory.training.train:build_adapter", spec, needs, cost))
+
+
+def plan_cell(
+    plan: Plan,
+    store: Store,
+    base: tuple[Base, Ref | None],
+    variant: tuple[str, Ref | None, list[str]],
+    benchmark: Benchmark,
+    decoding: dict[str, Any],
+    seed: int,
+    source: Source,
+) -> Ref:
+    """The job that scores one variant on one benchmark; `variant` is its title, ref and trained tasks."""
+    where, made = base
+    title, ref, trained = variant
+    subject = ref.key if ref and ref.kind != "base" else where.hash
+    identity = [benchmark.name, benchmark.version, benchmark.fingerprint(source)]
+    key = key_of("cell", score.VERSION, subject, identity, decoding, seed, "test")
+    folder = str(store.path(ref).resolve()) if ref else None
+    spec = {
+        "variant": title,
+        "key": subject,
+        "adapter": folder if ref and ref.kind in ("adapter", "merge") else None,
+        "model": folder if ref and ref.kind == "model" else None,
+        "base": where.to_json(),
+        "benchmark": benchmark.name,
+        "split": "test",
+        "decoding": decoding,
+        "seed": seed,
+        "trained_tasks": trained,
+        "data": _text(source),
+    }
+    needs = tuple(item for item in (made, ref) if item is not None)
+    cell = Ref(where.label, "cell", f"{title.replace(':', '.')}-on-{benchmark.name}", seed, key)
+    cost = estimate.cell(decoding)
+    return plan.add(Job(cell, "matrix", "factory.evaluation.score:build_cell", spec, tuple(dict.fromkeys(needs)), cost))
+
+
+class _SeedPlan:
+    """The jobs of one seed of a study."""
+
+    def __init__(self, store: Store, study: Study, plan: Plan, seed: int, source: Source) -> None:
+        self.store, self.study, self.plan, self.seed, self.source = store, study, plan, seed, source
+        self.base = plan_base(store, plan, study.base, seed, study.embedded)
+        plan.bases[seed] = self.base[0]
+
+    def run(self, recipes: Mapping[str, AdapterRecipe], benchmarks: Mapping[str, Benchmark]) -> None:
+        """Adapters, merges, then the cells of every variant."""
+        variants: list[tuple[str, Ref | None, list[str]]] = [("base", self.base[1], [])]
+        adapters = {}
+        for name, recipe in recipes.items():
+            adapters[name] = plan_adapter(self.plan, name, recipe, self.base, self.seed, self.source)
+            variants.append((f"adapter:{name}", adapters[name], recipe.tasks))
+        for name, merge in self.study.merges.items():
+            trained = list(dict.fromkeys(task for adapter in merge.adapters for task in recipes[adapter].tasks))
+            variants.append((f"merge:{name}", self._merge(name, merge, adapters, trained), trained))
+        for variant in variants:
+            self.plan.variants.append((self.seed, variant[0], variant[1]))
+            for name, benchmark in benchmarks.items():
+                decoding = self.study.decoding_of(name).model_dump()
+                self.plan.cells.append(
+                    plan_cell(self.plan, self.store, self.base, variant, benchmark, decoding, self.seed, self.source)
+                )
+
+    def _merge(self, name: str, merge: MergeSpec, adapters: Mapping[str, Ref], trained: list[str]) -> Ref:
+        from factory.merging.build import merge_key
+        from factory.merging.recipe import read_recipe
+
+        recipe, _ = read_recipe(merge.recipe)
+        parents = tuple(adapters[adapter] for adapter in merge.adapters)
+        spec: dict[str, Any] = {
+            "recipe": recipe.model_dump(exclude_none=True),
+            "inputs": [
+                {"title": ref.title, "folder": str(self.store.path(ref).resolve()), "key": ref.key} for ref in parents
+            ],
+            "weights": merge.weights,
+            "rank": merge.rank,
+            "seed": self.seed,
+            "base": self.base[0].to_json(),
+        }
+        key = merge_key(spec)
+        needs = parents
+        if merge.search is not None:
+            search = self._search(name, merge, spec, parents, trained)
+            key = key_of(key, "search", search.key)
+            spec["search"] = search.to_json()
+            needs = (*parents, search)
+        ref = Ref(self.base[0].label, "merge", name, self.seed, key)
+        return self.plan.add(Job(ref, "merges", "factory.analysis.search:build_merge", spec, needs, cost=1.0))
+
+    def _search(
+        self, name: str, merge: MergeSpec, spec: dict[str, Any], parents: tuple[Ref, ...], trained: list[str]
+    ) -> Ref:
+        from factory.analysis import search as weight_search
+        from factory.merging.build import merge_key
+
+        assert merge.search is not None
+        plain = merge.search.model_dump()
+        decoding = {task: self.study.decoding_of(task).model_dump() for task in trained}
+        tasks = {task: _identity(task, self.source) for task in trained}
+        key = key_of("search", weight_search.VERSION, merge_key(spec), plain, decoding, tasks, self.seed)
+        ref = Ref(self.base[0].label, "search", name, self.seed, key)
+        full = {**spec, "search": plain, "tasks": trained, "decoding": decoding, "data": _text(self.source)}
+        run = "factory.analysis.search:build_search"
+        needs = (*parents, self.base[1]) if self.base[1] else parents
+        return self.plan.add(Job(ref, "merges", run, full, needs, cost=estimate.search(merge.search, len(trained))))
+
+
+def _identity(task: str, source: Source) -> list[Any]:
+    """What makes a task's rows and verdicts what they are."""
+    module = load("factory.tasks", task, kind="task")
+    return [module.TASK.version, module.TASK.fingerprint(source), source_digest("factory.tasks", task)]
+
+
+def _text(source: Source) -> str | None:
+    return str(source.data.resolve()) if source.data else None

@@ -1,0 +1,142 @@
+"""The job that makes an adapter: rows, plan, GRPO, a reload check, and a card with the whole history."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from factory.core.atomic import read_jsonl
+from factory.core.config import parse
+from factory.core.discover import load
+from factory.core.errors import BadInput, WorkFailed
+from factory.core.hashing import digest, seed_from
+from factory.core.progress import Report
+from factory.core.recipes import AdapterRecipe
+from factory.rewards import Pool
+from factory.store.ref import Ref
+from factory.store.store import Store
+from factory.tasks._task import Source
+
+VERSION = 1
+
+
+def build_adapter(store: Store, ref: Ref, spec: dict[str, Any], report: Report) -> Path:
+    """Job: train one adapter.
+
+    `spec` holds `recipe` (an `AdapterRecipe`), `seed`, `base` (`label`, `path`, `revision`, `hash`) and `data` (the
+    mirror folder or None).
+    """
+    recipe = parse(AdapterRecipe, spec["recipe"], f"adapter {ref.name}")
+
+    def make(out: Path, state: Path) -> dict[str, Any]:
+        return _train(recipe, spec, (out, state), report)
+
+    return store.build(ref, make)
+
+
+def pools_of(recipe: AdapterRecipe, source: Source) -> dict[str, Pool]:
+    """The training rows of a recipe's tasks.
+
+    Raises:
+        BadInput: a task without training rows.
+    """
+    pools = {}
+    for name in recipe.tasks:
+        task = load("factory.tasks", name, kind="task").TASK
+        rows = task.rows("train", source)[: recipe.train_rows]
+        if not rows:
+            raise BadInput(f"task '{name}' has no training rows; choose another task")
+        pools[name] = Pool(task, rows)
+    return pools
+
+
+def _train(recipe: AdapterRecipe, spec: dict[str, Any], folders: tuple[Path, Path], report: Report) -> dict[str, Any]:
+    from factory.models.chat import conversation
+    from factory.models.load import load_model, load_tokenizer, one_thread
+    from factory.training.trl_door import train
+
+    out, state = folders
+    base = spec["base"]
+    one_thread()
+    report("loading rows and base", 0.0)
+    pools = pools_of(recipe, Source(Path(spec["data"]) if spec.get("data") else None))
+    strategy = load("factory.training.strategies", recipe.strategy, kind="strategy")
+    shares = strategy.shares(recipe.tasks, recipe.task_weights)
+    # The recipe is part of the seed: adapters of one study start from different random factors.
+    seed = seed_from("train", spec["recipe"], spec["seed"])
+    sizes = {name: len(pool.rows) for name, pool in pools.items()}
+    plan = strategy.plan(sizes, shares, recipe.max_steps, recipe.prompts_per_step, Random(seed))
+    tokenizer = load_tokenizer(base["path"], base.get("revision"))
+    model = load_model(base["path"], base.get("revision"))
+
+    def on_step(line: dict[str, Any]) -> None:
+        report(_say(line, recipe.max_steps), line["step"] / recipe.max_steps)
+
+    trained = train(
+        recipe=recipe,
+        model=model,
+        tokenizer=tokenizer,
+        pools=pools,
+        plan=plan,
+        prompt=lambda text: conversation(tokenizer, text),
+        state=state,
+        seed=seed,
+        on_step=on_step,
+    )
+    _save(trained, out, base)
+    shutil.copy(state / "metrics.jsonl", out / "metrics.jsonl")
+    lines = read_jsonl(out / "metrics.jsonl")
+    used = {name: [pools[name].rows[index].id for task, index in plan if task == name] for name in pools}
+    return {
+        "recipe": spec["recipe"],
+        "seed": spec["seed"],
+        "parents": [base["hash"]],
+        "base": {key: base.get(key) for key in ("label", "revision", "hash")},
+        "data": {
+            name: {
+                "version": pool.task.version,
+                "rows": len(pool.rows),
+                "hash": digest([row.id for row in pool.rows]),
+                "used": len(set(used[name])),
+                "licence": pool.task.licence,
+            }
+            for name, pool in pools.items()
+        },
+        "trained_tasks": recipe.tasks,
+        "metrics": {"first": lines[0]["tasks"], "last": lines[-1]["tasks"]},
+        "cost": {
+            "completions": sum(task["completions"] for line in lines for task in line["tasks"].values()),
+            "tokens": round(
+                sum(task["completions"] * task["length"] for line in lines for task in line["tasks"].values())
+            ),
+            "seconds": {
+                part: round(sum(line["seconds"][part] for line in lines), 2)
+                for part in ("generation", "scoring", "update")
+            },
+        },
+    }
+
+
+def _save(model: Any, out: Path, base: dict[str, Any]) -> None:
+    """Write the adapter in PEFT's format and check that what is on disk is the trained, finite, non-zero update."""
+    import torch
+
+    from factory.store.factors import read_factors
+
+    # The base's name, not its place on this machine: the folder is meant to be handed on.
+    model.peft_config["default"].base_model_name_or_path = base["label"]
+    model.peft_config["default"].revision = base.get("revision")
+    model.save_pretrained(out)
+    (out / "README.md").unlink(missing_ok=True)
+    factors = read_factors(out)
+    if not any(torch.any(module.lora_B) for module in factors.modules.values()):
+        raise WorkFailed("training left the adapter at zero: no group had rewards that differ; look at metrics.jsonl")
+
+
+def _say(line: dict[str, Any], steps: int) -> str:
+    tasks = "  ".join(
+        f"{name} {task['components'].get('correct', task['reward']) or 0:.2f}" for name, task in line["tasks"].items()
+    )
+    return f"step {line['step']}/{steps}: correct {tasks}"
