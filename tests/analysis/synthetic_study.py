@@ -50,6 +50,7 @@ def put_cell(
     def make(out: Path, state: Path) -> dict[str, Any]:
         lines = [json.dumps(one.to_json(), ensure_ascii=False) for one in outcomes]
         (out / "items.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        write_json(out / "prompts.json", {one.item: f"Solve <b>{one.item}</b> & answer." for one in outcomes})
         return {
             "variant": variant,
             "benchmark": benchmark,

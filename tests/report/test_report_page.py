@@ -137,6 +137,7 @@ def test_examples_follow_the_rule(tmp_path: Path) -> None:
     ]
     names = [{"name": name, "seed": 0, "ref": cells[0].to_json()} for name in greedy]
     text = build_report(store, put_study(store, cells, names)).read_text()
+    assert '<pre class="prompt">Solve &lt;b&gt;item2&lt;/b&gt; &amp; answer.</pre>' in text
     found = re.findall(r"<h4>tiny_math: (.*?) <small>item (item\d)</small>", text)
     assert found == [
         ("first item wrong before and right after", "item2"),  # not item3: unscorable before is not wrong
