@@ -70,15 +70,16 @@ def plan_merge(
     recipe, path = read_recipe(recipe_name)
     if recipe.models is not None and adapters:
         raise BadInput(f"{path} names its own 'models'; leave the adapters out, or take 'models' out of the recipe")
-    texts = list(adapters) or [entry.model for entry in recipe.models or []]
+    texts, named_base = _inputs_of(recipe) if recipe.models is not None else (list(adapters), None)
+    base = base or recipe.base_model or named_base
     label = base_label(store, base, seed)
     inputs: list[dict[str, Any]] = []
     labels = []
     for text in texts:
-        if recipe.models is not None and recipe.base_model is not None and text == recipe.base_model:
-            inputs.append({"title": text, "folder": None, "key": "base"})
+        if text is None:
+            inputs.append({"title": base, "folder": None, "key": "base"})
             continue
-        item, found = locate(store, text.partition("+")[2] or text if recipe.models else text, label)
+        item, found = locate(store, text, label)
         inputs.append(item)
         labels.append(found)
     contract = load_method(recipe.merge_method).CONTRACT
@@ -88,7 +89,7 @@ def plan_merge(
         recipe = recipe.model_copy(update={"models": [recipe.models[i] for i in kept]})
         inputs = [inputs[i] for i in kept]
     resolved = resolve(recipe, len(inputs), weights)
-    where = _base_of(store, base or recipe.base_model, inputs, seed)
+    where = _base_of(store, base, inputs, seed)
     spec = {
         "recipe": recipe.model_dump(exclude_none=True),
         "inputs": inputs,
@@ -103,6 +104,26 @@ def plan_merge(
     slug = _slug(Path(path_text).name) if Path(path_text).is_dir() else path_text.replace("/", "--").strip("-")
     place = label or next((found for found in labels if found), None) or slug
     return Plan(spec, Ref(place, "merge", name, seed, merge_key(spec)), recipe, resolved)
+
+
+def _inputs_of(recipe: MergeRecipe) -> tuple[list[str | None], str | None]:
+    """The adapter that each of a recipe's models names, None for the base itself; and the base that they name.
+
+    Raises:
+        BadInput: two `base+adapter` references name different bases.
+    """
+    texts: list[str | None] = []
+    bases = {recipe.base_model} - {None}
+    for entry in recipe.models or []:
+        base, plus, adapter = entry.model.partition("+")
+        if plus and not Path(entry.model).is_dir():
+            bases.add(base)
+            texts.append(adapter)
+        else:
+            texts.append(entry.model)
+    if len(bases) > 1:
+        raise BadInput(f"the recipe names several bases: {', '.join(sorted(map(str, bases)))}; adapters need one")
+    return [None if text in bases else text for text in texts], next(iter(bases), None)
 
 
 def locate(store: Store, text: str, base: str | None = None) -> tuple[dict[str, Any], str | None]:

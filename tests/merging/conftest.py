@@ -10,17 +10,10 @@ from typing import Any
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
-from transformers import AutoModelForCausalLM, Qwen2Config, Qwen2ForCausalLM
+from tiny_base import save_base
+from transformers import AutoModelForCausalLM
 
 Make = Callable[..., Path]
-
-
-def save_base(folder: Path, seed: int = 0, **changes: Any) -> Path:
-    torch.manual_seed(seed)
-    shape = {"vocab_size": 96, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2}
-    heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 64}
-    Qwen2ForCausalLM(Qwen2Config(**{**shape, **heads, "tie_word_embeddings": True, **changes})).save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="session")
@@ -56,15 +49,3 @@ def make_adapter(base: Path, tmp_path: Path) -> Make:
         return tmp_path / name
 
     return make
-
-
-def peft_deltas(base: Path, adapter: Path) -> dict[str, torch.Tensor]:
-    """What PEFT itself says each module's update is, by module name."""
-    from peft import PeftModel
-
-    model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32), str(adapter))
-    return {
-        name.removeprefix("base_model.model."): module.get_delta_weight("default").detach()
-        for name, module in model.named_modules()
-        if hasattr(module, "get_delta_weight")
-    }
