@@ -81,6 +81,7 @@ def check(
         "main": programs,
         "memory": memory_bytes,
         "cpu": int(seconds) + 1,
+        "seconds": seconds,
         "output_bytes": OUTPUT_BYTES,
     }
     pool = pool_of(CHECK)
@@ -94,7 +95,7 @@ def check(
             break
     spent = time.perf_counter() - start
     if report["late"] and (result is None or result["status"] != "tests"):
-        result = {"status": "timeout", "passed": 0, "reason": f"timed out after {report['seconds']:.1f} s"}
+        result = {"status": "timeout", "passed": 0, "reason": report["late"]}
     elif result is None:
         result = {"status": "died", "passed": 0, "reason": "the tests did not survive what the code returned"}
     elif result["status"] == "died" and report["candidate"] == -signal.SIGKILL and report["cpu"] >= seconds:
@@ -116,5 +117,5 @@ def _killed_by_a_stranger(result: dict[str, Any] | None, report: dict[str, Any],
     if report["late"] or report["cpu"] >= seconds:
         return False
     if result is None:
-        return bool(report["checker"] == -signal.SIGKILL)
+        return bool(report["checker"] in (-signal.SIGKILL, 0))
     return result["status"] in ("died", "load") and "ended" in result["reason"] and report["candidate"] == -signal.SIGKILL

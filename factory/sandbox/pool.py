@@ -17,6 +17,12 @@ from factory.core.errors import WorkFailed
 from factory.sandbox.lane import Kind, Lane, LaneDied
 
 T = TypeVar("T")
+
+
+class LanesDied(WorkFailed):
+    """One job ended several lanes in a row: it has no verdict."""
+
+
 ATTEMPTS = 4
 
 
@@ -39,7 +45,8 @@ class Pool:
         """Do some work on a lane of one's own, again on a fresh one if the lane dies.
 
         Raises:
-            WorkFailed: lanes cannot be started, or die again and again.
+            WorkFailed: lanes cannot be started.
+            LanesDied: they die again and again.
         """
         with self._free:
             for _ in range(ATTEMPTS):
@@ -54,7 +61,7 @@ class Pool:
                     raise
                 self._give(lane)
                 return result
-        raise WorkFailed(f"{ATTEMPTS} {self.kind.name} sandboxes in a row died on one job")
+        raise LanesDied(f"{ATTEMPTS} {self.kind.name} sandboxes in a row died on one job")
 
     def _take(self) -> Lane:
         with self._lock:

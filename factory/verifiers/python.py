@@ -1,96 +1,142 @@
-"""Python code, judged by tests. First version: a forked child of a small server runs code and tests together.
+"""Python code, judged by tests that it never sees: the code and the tests run in separate, locked-up processes.
 
-reference: `{"tests": asserts, "entry_point": name, "setup": code, "style": "tag" | "plain"}`.
+reference, all but the tests optional:
+  `tests`: asserts, one text or a list of them (MBPP's test_list); or `check`: HumanEval's text that defines
+  `check(candidate)`; or `io`: `[{"input", "output"}]` for a whole program that reads and prints (compared line by line,
+  blanks at line ends aside).
+  `entry_point`: the tested name; found from the asserts if it is not given.
+  `prompt`: code that comes before the completion (HumanEval); the tests get their own copy, so that a helper defined
+  there and used by them cannot be forged.
+  `setup`: statements before the tests, run after the code (MBPP's test_setup_code), `imports`: a list of the same.
+  `style`: `tag` (the answer envelope) or `plain`; `seconds`: the limit.
 """
 
 from __future__ import annotations
 
-import atexit
-import json
-import os
-import subprocess
-import sys
-import threading
-import time
+import ast
+import builtins
+import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
+from factory.core.errors import BadInput
 from factory.core.records import Verdict
+from factory.sandbox.check import SECONDS, Outcome, check
+from factory.sandbox.pool import LanesDied
 from factory.verifiers import _extract
 
-_SERVER = r"""
-import json, os, resource, select, sys, time, signal
-jobs = os.fdopen(0, "rb", 0)
-while True:
-    line = b""
-    while not line.endswith(b"\n"):
-        part = os.read(0, 1 << 16)
-        if not part:
-            os._exit(0)
-        line += part
-    job = json.loads(line)
-    read, write = os.pipe()
-    pid = os.fork()
-    if not pid:
-        os.close(read)
-        null = os.open(os.devnull, os.O_RDWR)
-        out = os.dup(1)
-        for fd in (0, 1, 2):
-            os.dup2(null, fd)
-        os.close(out)
-        resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
-        resource.setrlimit(resource.RLIMIT_CPU, (11, 11))
-        said = b"n"
-        try:
-            space = {"__name__": "candidate"}
-            exec(compile(job["code"], "<candidate>", "exec"), space)
-            said = b"r"
-            exec(compile(job["setup"] + "\n" + job["tests"], "<tests>", "exec"), space)
-            said = b"p"
-        except BaseException as error:
-            said += type(error).__name__.encode()[:80]
-        os.write(write, said)
-        os._exit(0)
-    os.close(write)
-    ready = select.select([read], [], [], job["seconds"])[0]
-    said = os.read(read, 100) if ready else b"t"
-    os.close(read)
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    os.write(1, json.dumps(said.decode()).encode() + b"\n")
-"""
-
-_lock = threading.Lock()
-_server: subprocess.Popen[bytes] | None = None
-_owner = 0
+LONGEST_REASON = 500
 
 
-def _ask(job: dict[str, Any]) -> str:
-    global _server, _owner
-    with _lock:
-        if _server is None or _owner != os.getpid() or _server.poll() is not None:
-            _server = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", _SERVER],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={}, start_new_session=True,
-            )  # fmt: skip
-            _owner = os.getpid()
-            atexit.register(_server.kill)
-        assert _server.stdin is not None and _server.stdout is not None
-        _server.stdin.write(json.dumps(job).encode() + b"\n")
-        _server.stdin.flush()
-        return str(json.loads(_server.stdout.readline()))
+def _defines(code: str, name: str) -> bool:
+    return bool(re.search(rf"(?m)^\s*(?:(?:async\s+)?def|class)\s+{name}\b|^{name}\s*[:=]|\bas\s+{name}\b", code))
+
+
+def answer_of(completion: str, reference: Mapping[str, Any]) -> list[str] | None:
+    """The Python texts to execute, in order; None where the completion has none.
+
+    The last fenced block that defines the tested name, else the whole completion. After a prompt that ends in a
+    function's head a completion that does not define the name again is the function's body.
+    """
+    text = _extract.outside_reasoning(completion)
+    entry, prompt = entry_of(reference), reference.get("prompt", "")
+    if reference.get("style") == "tag":
+        tagged = _extract.answer_tag(text)
+        text = "" if tagged is None else tagged
+    blocks = list(_extract.fenced_blocks(text))
+    code = next((block for block in reversed(blocks) if not entry or _defines(block, entry)), None)
+    if code is None:
+        code = text if not blocks else blocks[-1] if prompt else text
+    if not code.strip():
+        return None
+    if not prompt:
+        return [code]
+    return [prompt, code] if _defines(code, entry) else [prompt + code]
+
+
+@lru_cache(maxsize=4096)
+def tested_name(tests: str) -> str:
+    """The function that asserts test: the one name called in them that is no builtin, else the outermost call.
+
+    Raises:
+        BadInput: the tests do not compile, or call nothing.
+    """
+    try:
+        tree = ast.parse(tests)
+    except (SyntaxError, ValueError) as error:
+        raise BadInput(f"the tests do not compile: {error}; tests: {tests[:80]!r}") from error
+    known = {name.asname or name.name for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))
+             for name in node.names}  # fmt: skip
+    known |= {node.name for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+    known |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    called = [node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+    own = [name for name in called if not hasattr(builtins, name) and name not in known]
+    if not called:
+        raise BadInput(f"the tests call no function; tests: {tests[:80]!r}")
+    return max(own, key=own.count) if own else called[0]
+
+
+def entry_of(reference: Mapping[str, Any]) -> str:
+    """The tested name; "" for whole programs."""
+    if reference.get("entry_point"):
+        return str(reference["entry_point"])
+    if "io" in reference:
+        return ""
+    return tested_name("\n".join(_tests(reference)))
+
+
+def _tests(reference: Mapping[str, Any]) -> list[str]:
+    if "check" in reference:
+        if not reference.get("entry_point"):
+            raise BadInput("a row with 'check' needs 'entry_point'")
+        return [f"{reference['check']}\n\ncheck({reference['entry_point']})\n"]
+    tests = reference.get("tests")
+    if not tests:
+        raise BadInput("the row has no tests: expected 'tests' (asserts), 'check' or 'io'")
+    return [tests] if isinstance(tests, str) else [str(test) for test in tests]
 
 
 def verify(completion: str, reference: Mapping[str, Any]) -> Verdict:
-    """Whether the code passes all tests."""
-    start = time.perf_counter()
-    text = _extract.outside_reasoning(completion)
-    code = _extract.answer_tag(text) if reference.get("style") == "tag" else (_extract.last_fenced_block(text) or text)
-    if code is None:
-        return Verdict.of(False, "no code found", seconds=time.perf_counter() - start, format=0.0, runs=0.0)
-    job = {"code": code, "setup": reference.get("setup", ""), "tests": reference["tests"], "seconds": 10}
-    said = _ask(job)
-    kinds = {"p": "all tests pass", "r": "a test fails: ", "n": "the code does not run: ", "t": "timed out", "": "died"}
-    reason = kinds[said[:1]] + said[1:]
-    seconds = time.perf_counter() - start
-    return Verdict.of(said == "p", reason, seconds=seconds, format=1.0, runs=float(said[:1] in ("r", "p")))
+    """Whether the code passes all tests.
+
+    Components: `format` (there is code and it compiles), `runs` (it runs and defines the name), `tests` (the share passed
+    before the first failure). A timeout, a crash or a kill is the code's own fault and scores 0.
+
+    Raises:
+        BadInput: the tests are missing, do not compile, or never call the code.
+        WorkFailed: this machine cannot isolate code.
+    """
+    programs = "io" in reference
+    sources = answer_of(completion, reference)
+    if sources is None:
+        return Verdict.of(False, "no code found", format=0.0, runs=0.0, tests=0.0)
+    setup = "\n".join([*reference.get("imports", ()), reference.get("setup") or ""])
+    try:
+        outcome = check(
+            sources,
+            reference["io"] if programs else _tests(reference),
+            entry=entry_of(reference),
+            prelude=reference.get("prompt", ""),
+            setup=setup,
+            programs=programs,
+            seconds=reference.get("seconds", SECONDS),
+        )
+    except LanesDied as error:
+        return Verdict.unscorable(str(error))
+    if outcome.status == "tests":
+        raise BadInput(f"the tests cannot be used: {outcome.reason}")
+    return _verdict(outcome)
+
+
+def _verdict(outcome: Outcome) -> Verdict:
+    passed = outcome.status == "passed"
+    compiles = not (outcome.status == "load" and outcome.reason.startswith(("SyntaxError", "IndentationError", "TabError")))
+    return Verdict.of(
+        passed,
+        outcome.reason[:LONGEST_REASON],
+        seconds=outcome.seconds,
+        format=float(compiles),
+        runs=float(outcome.status in ("passed", "failed")),
+        tests=1.0 if passed else min(outcome.passed, outcome.total - 1) / outcome.total,
+    )

@@ -166,8 +166,7 @@ def main(descriptor: int, output: int, filters: bytes | None, alive: int) -> Non
         job = read_frame(descriptor)
         limits.set_limits(job["memory"], job["cpu"])
         if filters is not None:
-            limits.drop_capabilities()
-            seccomp.install(filters, os.getpid())
+            seccomp.install(filters)
         run(descriptor, job)
     except Broken:
         pass
@@ -197,7 +196,8 @@ def run(descriptor: int, job: dict[str, Any]) -> None:
     flush()
     names = {}
     for name, value in list(space.items())[:2000]:
-        if isinstance(name, str) and not name.startswith("__") and not isinstance(value, types.ModuleType):
-            names[name[:100]] = "c" if isinstance(value, type) else "f" if callable(value) else "v"
+        if isinstance(name, str) and not name.startswith("__"):
+            module = isinstance(value, types.ModuleType)
+            names[name[:100]] = "m" if module else "c" if isinstance(value, type) else "f" if callable(value) else "v"
     write_frame(descriptor, ["ready", names])
     Server(descriptor, space).serve()

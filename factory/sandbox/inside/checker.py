@@ -1,6 +1,7 @@
 """The checker process: it holds the tests and runs them, with proxies in the place of the candidate's code.
 
-The job: `{"sources", "entry", "prelude", "setup", "tests", "main", "memory", "cpu", "output_bytes"}`. `prelude` is trusted
+The job: `{"sources", "entry", "prelude", "setup", "tests", "main", "memory", "cpu",
+"seconds", "output_bytes"}`. `prelude` is trusted
 code that the tests rely on (HumanEval's prompt: its helpers must not be the candidate's), `tests` a list of texts, each
 run in the same space, or of `{"input", "output"}` for whole programs. The result: `{"status", "passed", "reason",
 "printed"}`; status is passed, failed, load (the code does not run), missing (it does not define the name), died, or
@@ -9,8 +10,14 @@ tests (the tests themselves are broken: the caller's fault, not the candidate's)
 
 from __future__ import annotations
 
+import array
 import builtins
+import importlib
+import json
 import os
+import socket
+import sys
+import time
 import types
 from typing import Any
 
@@ -19,6 +26,7 @@ from .frames import Broken, read_frame, write_frame
 from .remote import CandidateGone, Channel, Remote
 
 LONGEST_REASON = 300
+MEMORY_BYTES = 1 << 30
 
 
 class BrokenTests(Exception):
@@ -71,10 +79,15 @@ def check(job: dict[str, Any], channel: Channel) -> dict[str, Any]:
     wanted = set().union(names_in(setup), *(names_in(test) for test in tests))
     for name, kind in loaded[1].items():
         ours = name != entry and (hasattr(builtins, name) or name in space)
-        if name in wanted | {entry} and not ours:
-            space[name] = Remote(channel, name) if kind in "fc" else channel.ask("global", name)[0]
+        if name not in wanted | {entry} or ours:
+            continue
+        if kind == "m":
+            if name in sys.stdlib_module_names:
+                space[name] = importlib.import_module(name)  # our own: of a module only the name is believed
+        else:
+            space[name] = Remote(channel, name) if kind in ("f", "c") else channel.ask("global", name)[0]
     if entry:
-        space["candidate"] = space[entry]
+        space["candidate"] = space[entry] = Remote(channel, entry)
     return _run_tests(setup, tests, space, channel)
 
 
@@ -120,27 +133,52 @@ def _lines(text: str) -> list[str]:
     return lines
 
 
-def main(parent: int, candidate: int, output: int, filters: bytes | None, alive: int) -> None:
-    """Take one job from the parent, check it, answer, end. Never returns."""
+def main(stream: int, desk: socket.socket, filters: bytes | None, alive: int) -> None:
+    """Check one job after the other: the job from the stream, a candidate from the keeper's desk. Never returns."""
     limits.die_with(alive)
-    limits.close_others({parent, candidate, output})
+    limits.close_others({stream, desk.fileno()})
+    limits.set_limits(MEMORY_BYTES, 1 << 30)
+    if filters is not None:
+        seccomp.install(filters)
+    ours = dict(builtins.__dict__)
     try:
-        job = read_frame(parent, 1 << 30)
-        limits.set_limits(job["memory"], 60)
-        if filters is not None:
-            limits.drop_capabilities()
-            seccomp.install(filters, os.getpid())
-        write_frame(candidate, {key: job[key] for key in ("sources", "memory", "cpu", "main")}, 1 << 30)
-        channel = Channel(candidate, output, job["output_bytes"])
-        try:
-            result = check(job, channel)
-        except BrokenTests as error:
-            result = {"status": "tests", "passed": 0, "reason": str(error)[: 2 * LONGEST_REASON]}
-        except MemoryError:
-            result = {"status": "died", "passed": 0, "reason": "the tests ran out of memory on what the code returned"}
-        channel.finish()
-        printed = channel.printed.decode("utf-8", "replace")
-        write_frame(parent, {**result, "total": len(job["tests"]), "printed": printed})
-    except Broken:
+        while True:
+            job = read_frame(stream, 1 << 30)
+            result = _one(job, desk)
+            if builtins.__dict__ != ours:
+                builtins.__dict__.clear()
+                builtins.__dict__.update(ours)
+            write_frame(stream, {**result, "total": len(job["tests"])})
+    except (Broken, OSError):
         pass
     os._exit(0)
+
+
+def _one(job: dict[str, Any], desk: socket.socket) -> dict[str, Any]:
+    """One job: the result with the keeper's report in it."""
+    before = time.process_time()
+    start = time.monotonic()
+    desk.send(json.dumps({"seconds": job["seconds"]}).encode())
+    descriptors = array.array("i")
+    _, ancillary, _, _ = desk.recvmsg(16, socket.CMSG_SPACE(2 * descriptors.itemsize))
+    for _, _, data in ancillary:
+        descriptors.frombytes(data)
+    candidate, output = descriptors
+    channel = Channel(candidate, output, job["output_bytes"])
+    try:
+        write_frame(candidate, {key: job[key] for key in ("sources", "memory", "cpu", "main")}, 1 << 30)
+        result = check(job, channel)
+        channel.finish()
+    except BrokenTests as error:
+        result = {"status": "tests", "passed": 0, "reason": str(error)[: 2 * LONGEST_REASON]}
+    except (MemoryError, RecursionError):
+        result = {"status": "died", "passed": 0, "reason": "the tests could not hold what the code returned"}
+    except Broken as error:
+        result = {"status": "died", "passed": 0, "reason": f"the code ended: {error}"}
+    os.close(candidate)
+    os.close(output)
+    desk.send(b"done")
+    report = json.loads(desk.recv(4096))
+    report["cpu"] += time.process_time() - before
+    report["seconds"] = time.monotonic() - start
+    return {**result, "printed": channel.printed.decode("utf-8", "replace"), "report": report}

@@ -1,14 +1,16 @@
 """The keeper of a lane: a small clean process that forks the ones that work, watches them, and never sees a job.
 
-Started as `python -s -S -P keeper.py CONFIG` with an empty environment and the control socket as descriptor 3. It locks itself up once; then, for
-every order on the control socket (a JSON line with one descriptor attached), it hands the descriptor to fresh processes
-and says how they ended. For `check` these are a candidate, forked before the descriptor is even received, and a checker;
-for a worker (`sql`, `math`) one process that answers requests until it is told to end or killed.
+Started as `python -s -S -P keeper.py CONFIG SOCKET` with an empty environment. It locks itself up once; then every order
+on the control socket brings a stream, which it hands to a fresh process: a checker, which asks for a candidate per job,
+or a worker (`sql`, `math`), which answers requests until it is told to end or killed. Candidates are forked before
+their job is known to anybody here, so nothing worth reading is ever in their memory.
 """
 
 from __future__ import annotations
 
 import array
+import contextlib
+import functools
 import gc
 import importlib
 import json
@@ -19,7 +21,6 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 
@@ -41,7 +42,7 @@ class Lane:
 
     def lock_up(self) -> None:
         """Apply every layer that this kernel grants; what it does not is noted, with the reason."""
-        from inside import landlock, limits, namespaces, seccomp
+        from inside import landlock, limits, namespaces
 
         limits.no_new_privileges()
         reason = namespaces.available(self.config["readable"])
@@ -53,7 +54,8 @@ class Lane:
         os.chdir(self.scratch or "/")
         steps: tuple[tuple[str, Callable[[], object]], ...] = (
             ("landlock", lambda: landlock.restrict(self.config["readable"], [self.scratch] if self.scratch else [])),
-            ("seccomp", self._prepare_filters),
+            ("capabilities", lambda: limits.drop_capabilities(keep_admin=bool(self.scratch))),
+            ("seccomp", self._filter),
         )
         for name, step in steps:
             try:
@@ -61,31 +63,19 @@ class Lane:
                 self.applied[name] = ""
             except (OSError, KeyError) as error:
                 self.applied[name] = f"{type(error).__name__}: {error}"
-        if self.applied["seccomp"] == "":
-            self.filters = seccomp.assembled()
         limits.hide_memory()
 
-    def _prepare_filters(self) -> None:
-        """Try the filter for real in a child: it must be accepted."""
+    def _filter(self) -> None:
         from inside import seccomp
 
-        code = seccomp.assembled()
-        pid = os.fork()
-        if pid == 0:
-            try:
-                seccomp.install(code, os.getpid())
-            except OSError as error:
-                os._exit(error.errno or 1)
-            os._exit(0)
-        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        if status:
-            raise OSError(status, os.strerror(status) if status > 0 else "killed")
+        seccomp.install(seccomp.assembled(seccomp.outer_program()))
+        self.filters = seccomp.assembled(seccomp.inner_program())
 
-    def fork(self, run: Callable[[], None]) -> int:
+    def fork(self, run: Callable[[], None], *, own_ids: bool = True) -> int:
         """A child that runs a function which never returns; in a process namespace of its own where there are any."""
         from inside.syscalls import clone
 
-        pid = clone(self.clone_flags) if self.clone_flags else os.fork()
+        pid = clone(self.clone_flags) if self.clone_flags and own_ids else os.fork()
         if pid:
             return pid
         try:
@@ -120,7 +110,7 @@ class Lane:
             return
         os.umask(0o077)
         for name in os.listdir(self.scratch):
-            import shutil
+            import shutil  # rarely needed, and what the keeper holds every process pays for
 
             path = f"{self.scratch}/{name}"
             if os.path.isdir(path) and not os.path.islink(path):
@@ -137,72 +127,121 @@ def cpu_seconds(pid: int) -> float:
         return 0.0
 
 
-def end(pids: dict[int, int], usage: dict[str, Any], names: dict[int, str]) -> None:
-    """Kill and reap processes; `usage` gets how each ended and the CPU time of all."""
-    for pid, descriptor in pids.items():
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        _, status, used = os.wait4(pid, 0)
-        usage[names[pid]] = os.waitstatus_to_exitcode(status)
-        usage["cpu"] += used.ru_utime + used.ru_stime
-        os.close(descriptor)
+def end(pid: int) -> tuple[int, float]:
+    """Kill a process and reap it: how it ended (negative: by which signal), and the CPU time it used."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    _, status, used = os.wait4(pid, 0)
+    return os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime
+
+
+def send_with(desk: socket.socket, message: bytes, descriptors: list[int]) -> None:
+    """A message with descriptors attached."""
+    desk.sendmsg([message], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))])
+
+
+class Desk:
+    """One checker, and the candidates that it asks for, one a job. The keeper watches the time."""
+
+    def __init__(self, lane: Lane, stream: int) -> None:
+        from inside import checker
+
+        self.lane = lane
+        self.desk, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.checker = lane.fork(lambda: checker.main(stream, theirs, lane.filters, lane.alive), own_ids=False)
+        os.close(stream)
+        theirs.close()
+        self.ended = os.pidfd_open(self.checker)
+        self.poll = select.poll()
+        for descriptor in (self.desk.fileno(), self.ended, lane.control.fileno()):
+            self.poll.register(descriptor, select.POLLIN)
+        self.candidate = 0
+        self.offered: list[int] = []
+
+    def offer(self) -> None:
+        """Fork the next candidate; it waits, and knows nothing yet."""
+        from inside import candidate
+
+        ours, theirs = socket.socketpair()
+        printed, printing = os.pipe()
+        self.candidate = self.lane.fork(
+            lambda: candidate.main(theirs.fileno(), printing, self.lane.filters, self.lane.alive)
+        )
+        theirs.close()
+        os.close(printing)
+        self.offered = [ours.detach(), printed]
+
+    def serve(self) -> None:
+        """Hand candidates to the checker until it ends or the parent wants another."""
+        self.offer()
+        late = ""
+        while not late:
+            ready = dict(self.poll.poll())
+            if self.lane.control.fileno() in ready or self.ended in ready:
+                break
+            request = json.loads(self.desk.recv(4096) or b"{}")
+            if not request:
+                break
+            send_with(self.desk, b"go", self.offered)
+            self._close_offered()
+            late, stretched = self._watch(float(request["seconds"]))
+            if not late or stretched:
+                status, used = end(self.candidate)
+                self.candidate = 0
+                report = {"candidate": status, "cpu": used, "late": late}
+                late = ""
+                try:
+                    self.desk.send(json.dumps(report).encode())
+                except OSError:
+                    break
+                self.lane.clean()
+                self.offer()
+        status, used = end(self.checker)
+        killed = end(self.candidate)[0] if self.candidate else 0
+        self._close_offered()
+        self.desk.close()
+        os.close(self.ended)
+        self.lane.clean()
+        self.lane.say({"late": late, "checker": status, "candidate": killed, "cpu": used})
+
+    def _close_offered(self) -> None:
+        for descriptor in self.offered:
+            os.close(descriptor)
+        self.offered = []
+
+    def _watch(self, seconds: float) -> tuple[str, bool]:
+        """Wait until the checker is done: whether the time was up, and whether the checker itself still answers.
+
+        The limit is on wall time, stretched (to at most 1.8 times) for code that is busy but was kept waiting for a
+        core; the same number of seconds limits the CPU time.
+        """
+        start, late, limit = time.monotonic(), "", seconds
+        already = cpu_seconds(self.checker)
+        while True:
+            ready = dict(self.poll.poll(max(1, int(1000 * (start + limit - time.monotonic())))))
+            if self.lane.control.fileno() in ready or self.ended in ready:
+                return "", False
+            if ready:
+                return late, self.desk.recv(4096) == b"done"
+            wall = time.monotonic() - start
+            if wall < limit:
+                continue
+            if late:
+                return late, False
+            used = cpu_seconds(self.candidate) + cpu_seconds(self.checker) - already
+            if used < seconds and wall < 1.75 * seconds and used > 0.3 * wall:
+                limit = min(1.8 * seconds, wall + max(0.05, seconds - used))
+                continue
+            late = f"timed out after {wall:.1f} s"
+            os.kill(self.candidate, signal.SIGKILL)
+            limit = wall + GRACE_SECONDS
 
 
 def serve_checks(lane: Lane) -> None:
-    """One job after the other, each in two fresh processes."""
-    from inside import candidate, checker
-
+    """One checker after the other, each for as long as it lives."""
     while True:
-        ours, theirs = socket.socketpair()
-        printed, printing = os.pipe()
-        first = lane.fork(lambda: candidate.main(theirs.fileno(), printing, lane.filters, lane.alive))
-        theirs.close()
-        os.close(printing)
-        order, descriptor = lane.receive()
-        second = lane.fork(lambda: checker.main(descriptor, ours.fileno(), printed, lane.filters, lane.alive))
-        ours.close()
-        os.close(printed)
-        os.close(descriptor)
-        watch(lane, first, second, float(order["seconds"]))
-        lane.clean()
-
-
-def watch(lane: Lane, candidate: int, checker: int, seconds: float) -> None:
-    """Wait for the checker to end, within the limits of the job; then end both and report.
-
-    The limit is on wall time, stretched (to at most 1.8 times) for code that is busy but was kept waiting for a core; the
-    same number of seconds limits the CPU time.
-    """
-    start = time.monotonic()
-    pids = {pid: os.pidfd_open(pid) for pid in (candidate, checker)}
-    poll = select.poll()
-    poll.register(pids[checker], select.POLLIN)
-    poll.register(lane.control.fileno(), select.POLLHUP | select.POLLRDHUP)
-    late = ""
-    limit = seconds
-    while True:
-        ready = dict(poll.poll(max(1, int(1000 * (start + limit - time.monotonic())))))
-        if lane.control.fileno() in ready:
-            os._exit(0)
-        if ready:
-            break
-        wall = time.monotonic() - start
-        if wall < limit:
-            continue
-        used = cpu_seconds(candidate) + cpu_seconds(checker)
-        if not late and used < seconds and wall < 1.75 * seconds and used > 0.3 * wall:
-            limit = min(1.8 * seconds, wall + max(0.05, seconds - used))
-            continue
-        if late:
-            break
-        late = "timed out"
-        os.kill(candidate, signal.SIGKILL)
-        limit = wall + GRACE_SECONDS
-    report: dict[str, Any] = {"cpu": 0.0, "late": late, "seconds": time.monotonic() - start}
-    end(pids, report, {candidate: "candidate", checker: "checker"})
-    lane.say(report)
+        _, stream = lane.receive()
+        Desk(lane, stream).serve()
 
 
 def serve_worker(lane: Lane) -> None:
@@ -210,43 +249,36 @@ def serve_worker(lane: Lane) -> None:
     from inside import worker
 
     handle = importlib.import_module(lane.config["worker"]).handle
-    gc.collect()
-    gc.freeze()
     order, descriptor = lane.receive()
     while True:
-        memory = int(order["memory"])
-        pid = lane.fork(lambda: worker.main(descriptor, handle, lane.filters, lane.alive, memory))
-        os.close(descriptor)
-        pids = {pid: os.pidfd_open(pid)}
+        memory, stream = int(order["memory"]), descriptor
+        pid = lane.fork(functools.partial(worker.main, stream, handle, lane.filters, lane.alive, memory))
+        os.close(stream)
         order, descriptor = lane.receive()
-        report: dict[str, Any] = {"cpu": 0.0}
-        end(pids, report, {pid: "worker"})
-        lane.say(report)
+        lane.say({"worker": end(pid)[0]})
 
 
 def main() -> None:
     """Read the configuration, lock up, serve."""
     config = json.loads(sys.argv[1])
-    here = str(Path(__file__).resolve().parent.parent)
+    here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     sys.path.append(here)
-    sys.path.extend(config.get("paths", []))
+    sys.path.extend(config["paths"])
     for name in config["modules"]:
-        try:
-            importlib.import_module(name)
-        except ImportError:
-            continue
-    for name in ("frames", "values", "candidate", "remote", "checker", "worker", "namespaces", "landlock", "seccomp"):
+        importlib.import_module(name)
+    for name in ("candidate", "checker", "worker", "namespaces", "landlock", "seccomp"):
         importlib.import_module(f"inside.{name}")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     lane = Lane(config)
-    if config.get("worker"):
+    if config["worker"]:
         importlib.import_module(config["worker"])
     lane.lock_up()
     sys.path.remove(here)
+    sys.argv[1:] = []
     gc.collect()
     gc.freeze()
     lane.say({"ready": lane.applied})
-    (serve_worker if config.get("worker") else serve_checks)(lane)
+    (serve_worker if config["worker"] else serve_checks)(lane)
 
 
 if __name__ == "__main__":

@@ -49,10 +49,12 @@ def set_limits(memory_bytes: int, cpu_seconds: int, *, files: int = OPEN_FILES) 
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
 
-def drop_capabilities() -> None:
-    """Give up every capability, root's too."""
+def drop_capabilities(*, keep_admin: bool) -> None:
+    """Give up every capability, root's too; `keep_admin` keeps CAP_SYS_ADMIN, which new process namespaces ask for and
+    which in a user namespace of our own means nothing outside it."""
+    admin = 1 << 21 if keep_admin else 0
     header = ctypes.create_string_buffer(struct.pack("=II", 0x20080522, 0))
-    data = ctypes.create_string_buffer(24)
+    data = ctypes.create_string_buffer(struct.pack("=6I", admin, admin, 0, 0, 0, 0))
     call("capset", header, data)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 from .syscalls import call, clone, libc
 
@@ -63,37 +62,37 @@ def enter(paths: Sequence[str]) -> None:
     """
     uid, gid = os.getuid(), os.getgid()
     _check(libc.unshare(ctypes.c_int(_NEWUSER | _NEWNS | _NEWNET | _NEWIPC | _NEWUTS)), "unshare")
-    Path("/proc/self/setgroups").write_text("deny")
-    Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
-    Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
+    _write("/proc/self/setgroups", "deny")
+    _write("/proc/self/uid_map", f"{uid} {uid} 1")
+    _write("/proc/self/gid_map", f"{gid} {gid} 1")
     _mount("none", "/", None, _REC | _PRIVATE)
-    kept = [(path, os.open(path, os.O_PATH)) for path in paths if Path(path).exists()]
+    kept = [(path, os.open(path, os.O_PATH)) for path in paths if os.path.exists(path)]
     _mount("tmpfs", ROOT, "tmpfs", _NOSUID | _NODEV, "size=1m,nr_inodes=4k,mode=755")
     for path, descriptor in kept:
         _show(path, descriptor)
-    scratch = Path(ROOT + SCRATCH)
-    scratch.mkdir()
-    _mount("tmpfs", str(scratch), "tmpfs", _NOSUID | _NODEV, f"size={SCRATCH_MIB}m,nr_inodes=256,mode=700")
-    old = Path(ROOT + "/.old")
-    old.mkdir()
-    call("pivot_root", ROOT.encode(), str(old).encode())
+    scratch = ROOT + SCRATCH
+    os.mkdir(scratch)
+    _mount("tmpfs", scratch, "tmpfs", _NOSUID | _NODEV, f"size={SCRATCH_MIB}m,nr_inodes=256,mode=700")
+    old = ROOT + "/.old"
+    os.mkdir(old)
+    call("pivot_root", ROOT.encode(), old.encode())
     os.chdir("/")
     _check(libc.umount2(b"/.old", ctypes.c_int(_DETACH)), "umount")
-    Path("/.old").rmdir()
+    os.rmdir("/.old")
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w") as file:
+        file.write(text)
 
 
 def _show(path: str, descriptor: int) -> None:
-    """Bind what a descriptor holds at the same path below the new root; a symbolic link in the path stays one."""
-    at = Path(ROOT)
-    place = Path("/")
-    for part in Path(path).parts[1:-1]:
-        place, at = place / part, at / part
-        if not at.exists():
-            at.mkdir()
-    target = Path(ROOT + path)
-    if Path(f"/proc/self/fd/{descriptor}").is_dir():
-        target.mkdir(exist_ok=True)
-    elif not target.exists():
-        target.touch()
-    _mount(f"/proc/self/fd/{descriptor}", str(target), None, _BIND | _REC)
+    """Bind what a descriptor holds at the same path below the new root."""
+    target = ROOT + path
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    if os.path.isdir(f"/proc/self/fd/{descriptor}"):
+        os.makedirs(target, exist_ok=True)
+    elif not os.path.exists(target):
+        _write(target, "")
+    _mount(f"/proc/self/fd/{descriptor}", target, None, _BIND | _REC)
     os.close(descriptor)

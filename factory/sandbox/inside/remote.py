@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import builtins
 import os
-import secrets
 import select
 from collections.abc import Iterator
 from typing import Any
@@ -92,7 +91,7 @@ class Channel:
             raise CandidateGone(self.gone)
         if any(one == self._descriptor for one, _ in self._poll.poll(0)):
             raise self._lost("the code spoke before it was asked")
-        nonce = secrets.token_hex(8)
+        nonce = os.urandom(8).hex()
         try:
             write_frame(self._descriptor, [nonce, operation, *rest])
         except Broken as error:

@@ -42,7 +42,7 @@ copy_file_range 326 285 | msync 26 227 | mincore 27 232
 _SPECIAL = """
 clone 56 220 | clone3 435 435 | kill 62 129 | tkill 200 130 | tgkill 234 131 | ioctl 16 29 | prctl 157 167
 prlimit64 302 261 | fcntl 72 25 | socketpair 53 199 | seccomp 317 277 | capset 126 91
-landlock_create_ruleset 444 444 | landlock_add_rule 445 445 | landlock_restrict_self 446 446 | pivot_root 155 41
+landlock_create_ruleset 444 444 | landlock_add_rule 445 445 | landlock_restrict_self 446 446 | pivot_root 155 41 | pidfd_open 434 434 | setrlimit 160 164
 """
 
 
@@ -65,7 +65,7 @@ def call(name: str, *arguments: object) -> int:
     Raises:
         OSError: the kernel refuses it.
     """
-    result = libc.syscall(ctypes.c_long(SPECIAL[name]), *arguments)
+    result = libc.syscall(SPECIAL[name], *arguments)
     if result < 0:
         raise OSError(ctypes.get_errno(), f"{name}: {os.strerror(ctypes.get_errno())}")
     return int(result)
@@ -77,8 +77,7 @@ def prctl(option: int, value: int = 0) -> None:
     Raises:
         OSError: the kernel refuses it.
     """
-    zero = ctypes.c_ulong(0)
-    if libc.prctl(ctypes.c_int(option), ctypes.c_ulong(value), zero, zero, zero) < 0:
+    if libc.prctl(option, value, 0, 0, 0) < 0:
         raise OSError(ctypes.get_errno(), f"prctl({option}): {os.strerror(ctypes.get_errno())}")
 
 
@@ -91,9 +90,8 @@ def clone(flags: int) -> int:
         OSError: the kernel refuses it.
     """
     api = ctypes.pythonapi
-    zero = ctypes.c_long(0)
     api.PyOS_BeforeFork()
-    pid = _keeping_the_lock.syscall(ctypes.c_long(SPECIAL["clone"]), ctypes.c_long(flags), zero, zero, zero, zero)
+    pid = _keeping_the_lock.syscall(SPECIAL["clone"], flags, 0, 0, 0, 0)
     if pid == 0:
         api.PyOS_AfterFork_Child()
         return 0

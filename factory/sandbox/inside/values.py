@@ -6,17 +6,17 @@ a reference to an object that stays where it is.
 
 from __future__ import annotations
 
-import datetime
+import builtins
+import sys
 from collections import deque
 from collections.abc import Callable
-from decimal import Decimal
-from fractions import Fraction
 from typing import Any
 
 MOST_NODES = 2_000_000
 _SMALL = 1 << 62
-_MOMENTS = {"datetime": datetime.datetime, "date": datetime.date, "time": datetime.time}
+_MOMENTS = ("datetime", "date", "time")
 _KEYS = type({}.keys())
+_BUILTIN_TYPES = {name: value for name, value in vars(builtins).items() if isinstance(value, type)}
 
 
 class TooMuch(Exception):
@@ -77,15 +77,24 @@ class Encoder:
                 return {tag: [self._encode(part) for part in base.__iter__(value)]}
         if isinstance(value, range):
             return {"r": [self._encode(part) for part in (value.start, value.stop, value.step)]}
-        if isinstance(value, Decimal):
+        if isinstance(value, type) and _BUILTIN_TYPES.get(type.__dict__["__name__"].__get__(value)) is value:
+            return {"y": type.__dict__["__name__"].__get__(value)}
+        return self._from_library(value)
+
+    def _from_library(self, value: Any) -> Any:
+        """Numbers and moments of standard modules, looked at only if their module was imported at all."""
+        modules = sys.modules
+        if "decimal" in modules and isinstance(value, modules["decimal"].Decimal):
             return {"D": str(value)}
-        if isinstance(value, Fraction):
+        if "fractions" in modules and isinstance(value, modules["fractions"].Fraction):
             return {"F": [self._encode(value.numerator), self._encode(value.denominator)]}
-        if isinstance(value, datetime.timedelta):
-            return {"T": [value.days, value.seconds, value.microseconds]}
-        for name, moment in _MOMENTS.items():
-            if isinstance(value, moment):
-                return {"m": [name, value.isoformat()]}
+        if "datetime" in modules:
+            library = modules["datetime"]
+            if isinstance(value, library.timedelta):
+                return {"T": [value.days, value.seconds, value.microseconds]}
+            for name in _MOMENTS:
+                if isinstance(value, getattr(library, name)):
+                    return {"m": [name, value.isoformat()]}
         return self._refer(value)
 
 
@@ -153,17 +162,28 @@ class Decoder:
     def _k(self, parts: list[Any]) -> Any:
         return dict.fromkeys([self._decode(part) for part in parts]).keys()
 
+    def _y(self, name: str) -> type:
+        return _BUILTIN_TYPES[name]
+
     def _r(self, parts: list[Any]) -> range:
         return range(*[self._decode(part) for part in parts])
 
-    def _D(self, text: str) -> Decimal:  # noqa: N802
+    def _D(self, text: str) -> Any:  # noqa: N802
+        from decimal import Decimal
+
         return Decimal(text)
 
-    def _F(self, parts: list[Any]) -> Fraction:  # noqa: N802
+    def _F(self, parts: list[Any]) -> Any:  # noqa: N802
+        from fractions import Fraction
+
         return Fraction(self._decode(parts[0]), self._decode(parts[1]))
 
-    def _T(self, parts: list[int]) -> datetime.timedelta:  # noqa: N802
-        return datetime.timedelta(*parts)
+    def _T(self, parts: list[int]) -> Any:  # noqa: N802
+        from datetime import timedelta
+
+        return timedelta(*parts)
 
     def _m(self, parts: list[str]) -> Any:
-        return _MOMENTS[parts[0]].fromisoformat(parts[1])
+        import datetime
+
+        return getattr(datetime, _MOMENTS[_MOMENTS.index(parts[0])]).fromisoformat(parts[1])

@@ -33,8 +33,7 @@ def main(
     limits.close_others({descriptor})
     limits.set_limits(memory_bytes, 1 << 30)
     if filters is not None:
-        limits.drop_capabilities()
-        seccomp.install(filters, os.getpid())
+        seccomp.install(filters)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     try:
         while True:
