@@ -40,7 +40,7 @@ class EmbeddedRecipe(Strict):
     vocab_size: Annotated[int, Field(ge=300)] = 640
     max_position_embeddings: Annotated[int, Field(ge=4096)] = 4096
     tasks: Annotated[dict[str, Annotated[float, Field(gt=0)]], Field(min_length=1)] = {
-        "tiny_math": 2.5,
+        "tiny_math": 3.0,
         "tiny_sql": 1.0,
         "tiny_python": 1.0,
         "tiny_ops": 1.0,

@@ -78,7 +78,7 @@ def _check_whole(path: Path) -> None:
 
 def _hub(text: str) -> Base:
     from huggingface_hub import HfApi, try_to_load_from_cache
-    from huggingface_hub.errors import HFValidationError, HfHubHTTPError, OfflineModeIsEnabled, RepositoryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled, RepositoryNotFoundError
 
     name, _, revision = text.partition("@")
     remedy = "give a hub id, a folder, or 'embedded'"

@@ -14,9 +14,26 @@ from factory.training.checkpoints import newest, seal
 from factory.training.metrics import MetricsFile
 
 OWN_OPTIONS = frozenset(
-    """output_dir seed data_seed max_steps num_generations learning_rate temperature beta max_completion_length
-    save_steps save_strategy reward_weights report_to shuffle_dataset per_device_train_batch_size
-    gradient_accumulation_steps generation_batch_size steps_per_generation""".split()
+    [
+        "output_dir",
+        "seed",
+        "data_seed",
+        "max_steps",
+        "num_generations",
+        "learning_rate",
+        "temperature",
+        "beta",
+        "max_completion_length",
+        "save_steps",
+        "save_strategy",
+        "reward_weights",
+        "report_to",
+        "shuffle_dataset",
+        "per_device_train_batch_size",
+        "gradient_accumulation_steps",
+        "generation_batch_size",
+        "steps_per_generation",
+    ]
 )
 
 

@@ -1,0 +1,101 @@
+"""A worker process: takes jobs from a pipe, one at a time, and says how they go.
+
+One thread each, its own process for as long as the run lasts: the imports of the training libraries cost more than
+some jobs do. It dies with its parent, whatever kills that.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from factory.core import discover
+from factory.core.errors import FactoryError, one_line
+from factory.store.ref import Ref
+from factory.store.store import Store
+
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")
+PR_SET_PDEATHSIG = 1
+REPORT_EVERY_SECONDS = 0.2
+
+
+def run_job(store: Store, ref: Ref, run: str, spec: dict[str, Any], report: Any) -> Path:
+    """Call a job's function, named as `module:function`."""
+    module, _, function = run.partition(":")
+    path: Path = getattr(importlib.import_module(module), function)(store, ref, spec, report)
+    return path
+
+
+def serve(pipe: Connection, parent: int, store: str, user_root: str, log: str) -> None:
+    """Do jobs until the pipe closes.
+
+    Takes `(index, ref, run, spec)`. Sends `("progress", index, text, share)` and at the end `("done", index)` or
+    `("failed", index, exit_code, text, traceback)`.
+    """
+    die_with(parent)
+    # Ctrl-C reaches the whole process group; the parent decides what happens.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _log_to(log)
+    discover.set_user_root(Path(user_root))
+    while True:
+        try:
+            index, ref, run, spec = pipe.recv()
+        except EOFError:
+            return
+        try:
+            run_job(Store(store), Ref(**ref), run, spec, _Reporter(pipe, index))
+            pipe.send(("done", index))
+        except FactoryError as error:
+            pipe.send(("failed", index, error.exit_code, one_line(error), traceback.format_exc()))
+        except Exception as error:  # noqa: BLE001  (whatever it is, the parent shows it and stops)
+            text = f"{type(error).__name__}: {one_line(error)}"
+            pipe.send(("failed", index, 1, text, traceback.format_exc()))
+
+
+def pin_threads() -> None:
+    """One thread for every library that this process, or a child of it, will load."""
+    for name in THREADS:
+        os.environ.setdefault(name, "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+class _Reporter:
+    """Progress to the parent, not more often than it can be read."""
+
+    def __init__(self, pipe: Connection, index: int) -> None:
+        self._pipe, self._index, self._last = pipe, index, 0.0
+
+    def __call__(self, text: str, done: float | None = None) -> None:
+        if time.monotonic() - self._last > REPORT_EVERY_SECONDS or done in (0.0, 1.0):
+            self._last = time.monotonic()
+            self._pipe.send(("progress", self._index, text, done))
+
+
+def die_with(parent: int) -> None:
+    """End this process when its parent ends: by the kernel on Linux, by looking elsewhere."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _log_to(path: str) -> None:
+    """Send what libraries print to a file: it is noise beside the progress, and help when a job fails."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
