@@ -1,0 +1,189 @@
+"""Parts of a study without its file: one base, some adapters, some cells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from factory.benchmarks._benchmark import load_benchmark
+from factory.core import discover
+from factory.core.config import parse, with_overrides
+from factory.core.errors import BadInput
+from factory.core.recipes import EmbeddedRecipe, adapter_recipe
+from factory.core.study import Decoding
+from factory.engine.local import run_jobs
+from factory.engine.plan import Job, Plan, check_recipe, plan_adapter, plan_base, plan_cell
+from factory.engine.watch import watching
+from factory.models.bases import Base
+from factory.store.find import find
+from factory.store.ref import Ref
+from factory.store.store import Store
+from factory.tasks._task import Source
+
+EMBEDDED_TASKS = ("tiny_math", "tiny_sql", "tiny_python", "tiny_ops")
+
+
+@dataclass(frozen=True)
+class Single:
+    """Some jobs, and the refs that were asked for."""
+
+    store: Store
+    plan: Plan
+    wanted: list[Ref]
+
+
+def build_base(store: Path, seed: int) -> dict[str, Any]:
+    """Build the embedded base unless it is there; gives what to say of it."""
+    place, plan = Store(store), Plan()
+    _, ref = plan_base(place, plan, "embedded", seed, EmbeddedRecipe())
+    assert ref is not None
+    _run(Single(place, plan, [ref]), 1, force=False)
+    card = place.card(ref)
+    return {
+        "title": ref.title,
+        "path": str(place.path(ref)),
+        "key": ref.key,
+        "parameters": card["metrics"]["parameters"],
+        "cpu_seconds": card["cost"]["cpu_seconds"],
+    }
+
+
+def plan_adapters(
+    store: Path, names: Sequence[str], base: str, seed: int, settings: Sequence[str], data: Path | None
+) -> Single:
+    """Adapters by recipe name, with overrides for all of them.
+
+    Raises:
+        UnknownName, BadInput: what is wrong, in one line.
+    """
+    place, plan, source = Store(store), Plan(), _source(data)
+    discover.set_user_root(Path())
+    overrides = with_overrides({}, settings)
+    recipes = {Path(name).stem: adapter_recipe(name, overrides) for name in names}
+    for name, recipe in recipes.items():
+        check_recipe(name, recipe, source)
+    where = plan_base(place, plan, base, seed, EmbeddedRecipe())
+    return Single(place, plan, [plan_adapter(plan, name, r, where, seed, source) for name, r in recipes.items()])
+
+
+def plan_cells(
+    store: Path,
+    variants: Sequence[str],
+    benchmarks: Sequence[str],
+    base: str | None,
+    decoding: Mapping[str, Any],
+    seed: int,
+    data: Path | None,
+) -> Single:
+    """Cells of variants that are in the store; without variants, of a base and everything built on it.
+
+    Raises:
+        UnknownName, BadInput: what is wrong, in one line.
+    """
+    place, plan, source = Store(store), Plan(), _source(data)
+    discover.set_user_root(Path())
+    options = parse(Decoding, decoding, "decoding").model_dump()
+    found = [load_benchmark(name, "--benchmark") for name in benchmarks or EMBEDDED_TASKS]
+    for benchmark in found:
+        benchmark.fingerprint(source)
+    wanted = []
+    for title, where, ref, trained in _subjects(place, plan, variants, base, seed):
+        for benchmark in found:
+            subject = (title, ref, trained)
+            wanted.append(plan_cell(plan, place, where, subject, benchmark, options, seed, source))
+    return Single(place, plan, wanted)
+
+
+def run_single(single: Single, *, workers: int, force: bool = False, dry_run: bool = False) -> tuple[Any, str]:
+    """Run what is missing; gives the result for programs and for people."""
+    todo = _todo(single, force)
+    if not dry_run:
+        _run(single, workers, force)
+    items = []
+    for ref in single.wanted:
+        state = "to build" if dry_run and any(job.ref == ref for job in todo) else "there"
+        item: dict[str, Any] = {"title": ref.title, "key": ref.key, "state": state}
+        if not dry_run:
+            card = single.store.card(ref)
+            item |= {"path": str(single.store.path(ref)), "cost": card["cost"], "metrics": card.get("metrics")}
+            if ref.kind == "cell":
+                item |= {"variant": card["variant"], "benchmark": card["benchmark"], "chance": card["chance"]}
+        items.append(item)
+    cost = round(sum(job.cost for job in todo), 1)
+    result = {"built": 0 if dry_run else len(todo), "to_build": len(todo) if dry_run else 0, "items": items}
+    lines = [_line(item) for item in items]
+    lines.append(f"{len(todo)} to build, about {cost:g} CPU-seconds" if dry_run else f"built {len(todo)}")
+    return result, "\n".join(lines)
+
+
+def _line(item: Mapping[str, Any]) -> str:
+    if "variant" not in item:
+        return f"{item['title']:<40} {item.get('path', item['state'])}"
+    numbers = item["metrics"]
+    shown = "  ".join(f"{name} {numbers[name]:.3f}" for name in ("sampled", "greedy") if numbers[name] is not None)
+    chance = f"  (chance {item['chance']:.2f})" if item["chance"] is not None else ""
+    return f"{item['variant']:<24} {item['benchmark']:<14} {shown}{chance}"
+
+
+def _todo(single: Single, force: bool) -> list[Job]:
+    again = set(single.wanted) if force else set()
+    return [job for job in single.plan.jobs if job.ref in again or not single.store.has(job.ref)]
+
+
+def _run(single: Single, workers: int, force: bool) -> None:
+    todo = _todo(single, force)
+    for job in todo:
+        if single.store.has(job.ref):
+            single.store.remove(job.ref)
+    with watching(len(todo)) as watcher:
+        run_jobs(single.store, todo, watcher, workers)
+
+
+def _subjects(
+    store: Store, plan: Plan, variants: Sequence[str], base: str | None, seed: int
+) -> list[tuple[str, tuple[Base, Ref | None], Ref | None, list[str]]]:
+    """(title, base, ref, trained tasks) of each variant; a variant of the store brings its own base."""
+    if base is not None or not variants or variants == ("base",):
+        asked: tuple[Base, Ref | None] | None = plan_base(store, plan, base or "embedded", seed, EmbeddedRecipe())
+    else:
+        asked = None
+    label = asked[0].label if asked else None
+    if not variants:
+        built = [ref.title for kind in ("adapter", "merge") for ref in store.refs(kind) if ref.base == label]
+        variants = ["base", *dict.fromkeys(built)]
+    subjects = []
+    for text in variants:
+        if text == "base":
+            where = asked or plan_base(store, plan, "embedded", seed, EmbeddedRecipe())
+            subjects.append(("base", where, where[1], []))
+            continue
+        ref = find(store, text, base=label)
+        where = _base_of(store, plan, ref, asked)
+        subjects.append((f"{ref.kind}:{ref.name}", where, ref, list(store.card(ref).get("trained_tasks", []))))
+    return subjects
+
+
+def _base_of(store: Store, plan: Plan, ref: Ref, asked: tuple[Base, Ref | None] | None) -> tuple[Base, Ref | None]:
+    """The base a stored variant was made on.
+
+    Raises:
+        BadInput: it is not in the store, or another one was asked for.
+    """
+    card = store.card(ref)["base"]
+    if asked is not None:
+        if asked[0].hash != card["hash"]:
+            raise BadInput(f"{ref.title} was made on base {card.get('label') or ref.base}, not on {asked[0].label}")
+        return asked
+    for made in store.refs("base"):
+        if made.key == card["hash"]:
+            return Base(made.base, str(store.path(made).resolve()), None, made.key), made
+    del plan
+    raise BadInput(f"{ref.title} was made on a base that is not in the store; name it with --base")
+
+
+def _source(data: Path | None) -> Source:
+    if data is not None and not data.is_dir():
+        raise BadInput(f"--data {data}: no such folder; expected the mirror of the datasets (FACTORY_DATA)")
+    return Source(data)
