@@ -1,7 +1,8 @@
 """The jobs of merging: from a spec in JSON to a finished folder, read back and compared before it counts as done.
 
 A merge's spec: `recipe` (as `MergeRecipe` prints itself), `inputs` (`title`, `folder`, `key` of finished adapters; a
-null folder is the base itself), `weights` or null, `rank`, `seed`, `base` (`path`, `hash`; both may be null).
+null folder is the base itself), `weights` or null, `rank`, `seed`, `base` (`path`, `hash`, `revision`, `label`; any may
+be null).
 A model's spec: `adapter` (`folder`, `key`, `title`), `base`, `seed`.
 """
 
@@ -16,7 +17,7 @@ from factory.core.errors import CorruptFile, WorkFailed
 from factory.core.hashing import key_of
 from factory.core.progress import Report
 from factory.merging.contract import PACKAGE, load_method
-from factory.merging.inputs import base_input, check_base, check_same_base, read_input
+from factory.merging.inputs import base_input, check_base, check_same_base, read_input, trained_tasks
 from factory.merging.merge import merge_adapters
 from factory.merging.recipe import parse_recipe
 from factory.store.factors import AdapterFactors, read_factors, write_adapter
@@ -81,8 +82,9 @@ def merge_into(out: Path, spec: Mapping[str, Any], report: Report) -> dict[str, 
         "weights": losses.settings.each.get("weight"),
         "rank": rank,
         "seed": seed,
+        "trained_tasks": trained_tasks([Path(item["folder"]) for item in spec["inputs"] if item["folder"]]),
         "merge": losses.to_json(),
-        "base": {"path": base.get("path") or merged.base, "hash": base.get("hash") or inputs[0].base_hash},
+        "base": {**base, "path": base.get("path") or merged.base, "hash": base.get("hash") or inputs[0].base_hash},
     }
 
 
@@ -132,9 +134,16 @@ def bake_into(out: Path, spec: Mapping[str, Any], report: Report) -> dict[str, A
 
     adapter, base = spec["adapter"], spec["base"]
     check_base([read_input(adapter["title"], Path(adapter["folder"]), adapter["key"])], base)
-    folder = base_folder(base["path"])
+    revision = base.get("revision")
+    folder = base_folder(f"{base['path']}@{revision}" if revision and "@" not in base["path"] else base["path"])
     report("baking into the base", None)
     bake(folder, Path(adapter["folder"]), out, seed=spec.get("seed", 0))
     report("comparing logits", None)
     difference = check_same_answers(out, folder, Path(adapter["folder"]))
-    return {"parents": [adapter["key"]], "inputs": [adapter["title"]], "base": base, "logits_difference": difference}
+    return {
+        "parents": [adapter["key"]],
+        "inputs": [adapter["title"]],
+        "trained_tasks": trained_tasks([Path(adapter["folder"])]),
+        "base": base,
+        "logits_difference": difference,
+    }

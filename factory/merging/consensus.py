@@ -27,11 +27,12 @@ def elect(deltas: torch.Tensor, settings: Settings) -> torch.Tensor:
 
     weights = torch.tensor(settings.each["weight"], dtype=deltas.dtype).reshape(-1, 1, 1)
     weighted = deltas * weights
-    positive = weighted.sum(dim=0) >= 0
-    agree = torch.where(positive, weighted > 0, weighted < 0)
-    merged = (weighted * agree).sum(dim=0)
+    sign = (weighted.sum(dim=0) >= 0).to(deltas.dtype).mul_(2).sub_(1)
+    # Turned by the elected sign, what agrees is positive and what does not is cut off at 0.
+    agreeing = weighted.mul_(sign).clamp_(min=0)
+    merged = agreeing.sum(dim=0).mul_(sign)
     if settings.shared["normalize"]:
-        divisor = (weights * agree).sum(dim=0)
+        divisor = agreeing.gt_(0).mul_(weights).sum(dim=0)
         # No input agrees: the sum is 0 already. Weights that cancel are left undivided, as mergekit leaves them.
-        merged = merged / torch.where(divisor == 0, torch.ones_like(divisor), divisor)
-    return merged * settings.shared["lambda"]
+        merged.div_(divisor.masked_fill_(divisor == 0, 1))
+    return merged.mul_(settings.shared["lambda"])

@@ -58,10 +58,19 @@ def folder_key(folder: Path) -> str:
 
 def base_record(folder: Path) -> dict[str, Any]:
     """What the adapter's card says of its base (`{"path", "hash"}`); empty where there is no card."""
+    base = _card(folder).get("base")
+    return base if isinstance(base, dict) else {}
+
+
+def trained_tasks(folders: Sequence[Path]) -> list[str]:
+    """All tasks that the adapters' cards say they were trained on, each once, in order."""
+    return list(dict.fromkeys(task for folder in folders for task in _card(folder).get("trained_tasks") or []))
+
+
+def _card(folder: Path) -> dict[str, Any]:
     path = folder / "card.json"
     card = read_json(path) if path.is_file() else {}
-    base = card.get("base") if isinstance(card, dict) else None
-    return base if isinstance(base, dict) else {}
+    return card if isinstance(card, dict) else {}
 
 
 def check_same_base(inputs: Sequence[Input]) -> None:

@@ -14,6 +14,7 @@ from factory.merging.contract import load_method
 from factory.merging.inputs import base_record, folder_key
 from factory.merging.print_mergekit import mergekit_text
 from factory.merging.recipe import MergeRecipe, Resolved, read_recipe, resolve
+from factory.models.bases import embedded_seed, outside_base
 from factory.store.fetch import HUB_ID, adapter_folder
 from factory.store.find import find
 from factory.store.peft_config import read_config
@@ -72,7 +73,8 @@ def plan_merge(
         raise BadInput(f"{path} names its own 'models'; leave the adapters out, or take 'models' out of the recipe")
     texts, named_base = _inputs_of(recipe) if recipe.models is not None else (list(adapters), None)
     base = base or recipe.base_model or named_base
-    label = base_label(store, base, seed)
+    asked = find_base(store, base, seed) if base else None
+    label = asked["label"] if asked else None
     inputs: list[dict[str, Any]] = []
     labels = []
     for text in texts:
@@ -89,7 +91,7 @@ def plan_merge(
         recipe = recipe.model_copy(update={"models": [recipe.models[i] for i in kept]})
         inputs = [inputs[i] for i in kept]
     resolved = resolve(recipe, len(inputs), weights)
-    where = _base_of(store, base, inputs, seed)
+    where = asked or _base_of(store, inputs)
     spec = {
         "recipe": recipe.model_dump(exclude_none=True),
         "inputs": inputs,
@@ -100,9 +102,7 @@ def plan_merge(
     }
     named = [_slug(item["title"]) for item in inputs if item["folder"]]
     name = "-".join([_slug(path.stem), *named])[:_NAME_LENGTH].rstrip("-.")
-    path_text = str(where["path"] or "unknown")
-    slug = _slug(Path(path_text).name) if Path(path_text).is_dir() else path_text.replace("/", "--").strip("-")
-    place = label or next((found for found in labels if found), None) or slug
+    place = label or next((found for found in labels if found), None) or where.get("label") or _base_slug(where["path"])
     return Plan(spec, Ref(place, "merge", name, seed, merge_key(spec)), recipe, resolved)
 
 
@@ -148,28 +148,44 @@ def locate(store: Store, text: str, base: str | None = None) -> tuple[dict[str, 
     return {"title": ref.title, "folder": str(store.open(ref).resolve()), "key": ref.key}, ref.base
 
 
-def base_label(store: Store, base: str | None, seed: int) -> str | None:
-    """The label of a base that is in the store; None where it is not, or none is named."""
-    wanted = {base, f"{base}-s{seed}"}
-    return next((ref.base for ref in store.refs("base") if wanted & {ref.base, ref.title}), None) if base else None
+def find_base(store: Store, text: str, seed: int) -> dict[str, Any]:
+    """A base by `embedded[@SEED]`, its label in the store, folder or hub id: `{"label", "path", "revision", "hash"}`.
 
-
-def _base_of(store: Store, base: str | None, inputs: Sequence[dict[str, Any]], seed: int) -> dict[str, Any]:
-    """`{"path", "hash"}` of the base that was asked for, else of the one the first adapter names."""
-    label = base_label(store, base, seed)
+    Raises:
+        BadInput: none of them.
+    """
+    drawn = embedded_seed(text, seed)
+    wanted = text if drawn is None else f"embedded-s{drawn}"
     for ref in store.refs("base"):
-        if ref.base == label:
-            return {"path": str(store.path(ref).resolve()), "hash": ref.key}
-    if base is not None:
-        if Path(base).is_dir():
-            return {"path": str(Path(base).resolve()), "hash": None}
-        if HUB_ID.match(base):
-            return {"path": base, "hash": None}
-        raise UnknownName("base", base, {ref.base for ref in store.refs("base")}, "--base")
-    folders = [Path(item["folder"]) for item in inputs if item["folder"]]
-    record = base_record(folders[0]) if folders else {}
-    recorded = read_config(folders[0]).get("base_model_name_or_path") if folders else None
-    return {"path": record.get("path") or recorded, "hash": record.get("hash")}
+        if wanted in (ref.base, ref.title):
+            return _stored_base(store, ref)
+    if drawn is not None:
+        raise UnknownName("base", text, {ref.base for ref in store.refs("base")}, f"store {store.root}")
+    return outside_base(text).to_json()
+
+
+def _base_of(store: Store, inputs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The base that the first adapter names, by its card's hash or in its `adapter_config.json`."""
+    folder = next((Path(item["folder"]) for item in inputs if item["folder"]), None)
+    if folder is None:
+        return {"path": None, "hash": None}
+    record, config = base_record(folder), read_config(folder)
+    for ref in store.refs("base"):
+        if ref.key == record.get("hash"):
+            return _stored_base(store, ref)
+    named = {"path": config.get("base_model_name_or_path"), "revision": config.get("revision"), "hash": None}
+    return {**named, **{key: value for key, value in record.items() if value is not None}}
+
+
+def _stored_base(store: Store, ref: Ref) -> dict[str, Any]:
+    return {"label": ref.base, "path": str(store.path(ref).resolve()), "revision": None, "hash": ref.key}
+
+
+def _base_slug(path: str | None) -> str:
+    """A base's label as `factory.models.bases` would give it, without reading the base."""
+    if path is None or Path(path).is_absolute():
+        return _slug(path or "unknown")
+    return path.replace("/", "--")
 
 
 def _slug(text: str) -> str:

@@ -232,6 +232,19 @@ def test_large_dense_updates(shape: tuple[int, int], monkeypatch: pytest.MonkeyP
     assert torch.equal(full.factors.delta(), delta) and full.lost == 0
 
 
+@given(n=st.integers(1, 5000), seed=st.integers(0, 99), ties=st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_nth_largest_is_exact(n: int, seed: int, ties: bool) -> None:
+    from unittest.mock import patch
+
+    from factory.merging import order
+
+    values = random(5000, seed=seed).abs()
+    values = (values * 3).round() if ties else values
+    with patch.object(order, "_SAMPLE", 256):  # so that 5000 entries take the bracketed path
+        assert order.nth_largest(values, n) == float(values.sort(descending=True).values[n - 1])
+
+
 def test_rank_above_the_smaller_dimension() -> None:
     """PEFT's svd crashes; the update has no more components than that."""
     parts: list[Any] = [low_rank(6, 40, 5, seed=i) for i in (1, 2)]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from factory.merging.consensus import elect
 from factory.merging.contract import Contract, Parameter, Settings
+from factory.merging.order import nth_largest
 from factory.merging.spaces import row_blocks
 from factory.store.factors import Factors
 
@@ -48,8 +49,7 @@ def threshold(factors: Factors, density: float) -> float:
     keep = max(1, int(density * entries))
     if keep >= entries:
         return 0.0
-    magnitude = torch.cat([factors.delta(rows).abs().flatten() for rows in row_blocks(factors.shape)])
-    return float(magnitude.kthvalue(entries - keep + 1).values)
+    return nth_largest(torch.cat([factors.delta(rows).abs_().flatten() for rows in row_blocks(factors.shape)]), keep)
 
 
 def trim(delta: torch.Tensor, limit: float) -> torch.Tensor:
