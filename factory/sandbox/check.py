@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from factory.sandbox.lane import Kind, Lane
 from factory.sandbox.pool import pool_of
+from factory.sandbox.probe import require
 
 Status = Literal["passed", "failed", "load", "missing", "died", "timeout", "tests"]
 
@@ -55,6 +56,7 @@ def check(
     programs: bool = False,
     seconds: float = SECONDS,
     memory_bytes: int = MEMORY_BYTES,
+    probed: bool = False,
 ) -> Outcome:
     """Run untrusted sources in one process and trusted tests in another.
 
@@ -66,11 +68,14 @@ def check(
         setup: trusted statements before the first test, which may use what the sources define.
         programs: whether the source is a whole program that reads and prints.
         seconds: CPU limit, and wall limit unless the machine is overloaded (then up to 1.8 times as much).
-        memory_bytes: address space of each of the two processes.
+        memory_bytes: address space of the candidate's process.
+        probed: do not ask whether this machine is safe enough; for the probe itself.
 
     Raises:
-        WorkFailed: the sandbox cannot be started.
+        WorkFailed: this machine cannot isolate code, or the sandbox does not start.
     """
+    if not probed:
+        require()
     start = time.perf_counter()
     job = {
         "sources": list(sources),

@@ -69,7 +69,8 @@ class Kind:
         known = [path for path in dict.fromkeys(readable) if path and Path(path).exists()]
         outer = [path for path in known if not any(Path(other) in Path(path).parents for other in known)]
         value = {"worker": self.worker, "paths": self.paths, "modules": self.modules, "readable": outer}
-        return json.dumps({**value, "debug": bool(os.environ.get("FACTORY_SANDBOX_DEBUG"))})
+        without = os.environ.get("FACTORY_SANDBOX_WITHOUT", "").split(",")  # to see here what a weaker machine does
+        return json.dumps({**value, "without": without, "debug": bool(os.environ.get("FACTORY_SANDBOX_DEBUG"))})
 
 
 @dataclass(eq=False)
@@ -91,7 +92,7 @@ class Lane:
         quiet = None if os.environ.get("FACTORY_SANDBOX_DEBUG") else subprocess.DEVNULL
         with theirs:
             self.process = subprocess.Popen(
-                [sys.executable and python, "-s", "-S", "-P", str(_KEEPER), self.kind.config(), str(theirs.fileno())],
+                [python, "-s", "-S", "-P", str(_KEEPER), self.kind.config(), str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=quiet,

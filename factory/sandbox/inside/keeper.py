@@ -45,7 +45,8 @@ class Lane:
         from inside import landlock, limits, namespaces
 
         limits.no_new_privileges()
-        reason = namespaces.available(self.config["readable"])
+        without = self.config["without"]
+        reason = "left out" if "namespaces" in without else namespaces.available(self.config["readable"])
         if not reason:
             namespaces.enter(self.config["readable"])
             self.clone_flags = namespaces.NEWPID | _SIGCHLD
@@ -59,6 +60,8 @@ class Lane:
         )
         for name, step in steps:
             try:
+                if name in without:
+                    raise OSError("left out")
                 step()
                 self.applied[name] = ""
             except (OSError, KeyError) as error:
