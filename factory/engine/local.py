@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
+import signal
+import socket
+import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from factory.core.errors import BadInput, WorkFailed
 from factory.engine.plan import STAGES, Job
-from factory.engine.worker import pin_threads, serve
+from factory.engine.worker import thread_settings
 from factory.store.store import Store
 
 
@@ -32,7 +35,7 @@ class Watcher(Protocol):
 
 @dataclass
 class _Worker:
-    process: Any
+    process: subprocess.Popen[bytes]
     pipe: Connection
     job: int | None = None
 
@@ -48,24 +51,31 @@ def run_jobs(store: Store, jobs: Sequence[Job], watcher: Watcher, workers: int, 
     """
     if not jobs:
         return
-    pin_threads()
-    context = multiprocessing.get_context("spawn")
-    pool: list[_Worker] = []
     with tempfile.TemporaryDirectory(prefix="factory-") as logs:
+        pool = [_start(store, user_root, f"{logs}/{number}.log") for number in range(min(workers, len(jobs)))]
         try:
-            for number in range(min(workers, len(jobs))):
-                ours, theirs = context.Pipe()
-                arguments = (theirs, os.getpid(), str(store.root), str(user_root), f"{logs}/{number}.log")
-                process = context.Process(target=serve, args=arguments, daemon=True)
-                process.start()
-                theirs.close()
-                pool.append(_Worker(process, ours))
             _Schedule(jobs, pool, watcher).run()
         finally:
             for worker in pool:
                 worker.pipe.close()
                 worker.process.kill()
-                worker.process.join()
+                worker.process.wait()
+
+
+def _start(store: Store, user_root: Path, log: str) -> _Worker:
+    """A fresh interpreter with a pipe to it; what libraries print goes to the log."""
+    ours, theirs = socket.socketpair()
+    arguments = [str(theirs.fileno()), str(os.getpid()), str(store.root), str(user_root)]
+    with theirs, Path(log).open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "factory.engine.worker", *arguments],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env={**os.environ, **thread_settings()},
+        )
+    return _Worker(process, Connection(ours.detach()))
 
 
 class _Schedule:
@@ -108,9 +118,8 @@ class _Schedule:
         try:
             kind, _, *rest = worker.pipe.recv()
         except EOFError:
-            worker.process.join()
-            code = worker.process.exitcode
-            how = f"was killed by signal {-code}" if code and code < 0 else f"ended with exit code {code}"
+            code = worker.process.wait()
+            how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
             raise WorkFailed(
                 f"{job.ref.title}: its process {how} (out of memory?); run the same command again to go on"
             ) from None

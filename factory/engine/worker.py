@@ -35,7 +35,7 @@ def run_job(store: Store, ref: Ref, run: str, spec: dict[str, Any], report: Any)
     return path
 
 
-def serve(pipe: Connection, parent: int, store: str, user_root: str, log: str) -> None:
+def serve(pipe: Connection, parent: int, store: str, user_root: str) -> None:
     """Do jobs until the pipe closes.
 
     Takes `(index, ref, run, spec)`. Sends `("progress", index, text, share)` and at the end `("done", index)` or
@@ -44,7 +44,6 @@ def serve(pipe: Connection, parent: int, store: str, user_root: str, log: str) -
     die_with(parent)
     # Ctrl-C reaches the whole process group; the parent decides what happens.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _log_to(log)
     discover.set_user_root(Path(user_root))
     while True:
         try:
@@ -61,11 +60,10 @@ def serve(pipe: Connection, parent: int, store: str, user_root: str, log: str) -
             pipe.send(("failed", index, 1, text, traceback.format_exc()))
 
 
-def pin_threads() -> None:
-    """One thread for every library that this process, or a child of it, will load."""
-    for name in THREADS:
-        os.environ.setdefault(name, "1")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+def thread_settings() -> dict[str, str]:
+    """The environment that gives every library of a worker one thread, unless the user says otherwise."""
+    wanted = {**dict.fromkeys(THREADS, "1"), "TOKENIZERS_PARALLELISM": "false"}
+    return {name: os.environ.get(name, value) for name, value in wanted.items()}
 
 
 class _Reporter:
@@ -93,9 +91,6 @@ def die_with(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _log_to(path: str) -> None:
-    """Send what libraries print to a file: it is noise beside the progress, and help when a job fails."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(descriptor, 1)
-    os.dup2(descriptor, 2)
-    os.close(descriptor)
+if __name__ == "__main__":
+    descriptor, parent_process, store_root, plugins = sys.argv[1:]
+    serve(Connection(int(descriptor)), int(parent_process), store_root, plugins)
