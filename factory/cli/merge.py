@@ -61,7 +61,8 @@ def command(
       factory merge --recipe linear math sql python --weights 0.5,0.5,0.5
       factory merge --recipe ties ./math ./sql --rank auto --out merged
     """
-    from factory.core.progress import silent
+    from factory.engine.plan import Job
+    from factory.engine.watch import watching
     from factory.merging.plan import plan_merge
     from factory.merging.run import check_out, check_plan, run_plan, summary
     from factory.store.store import Store
@@ -85,7 +86,15 @@ def command(
         }
         emit(result, json, "\n".join(f"{key}: {value}" for key, value in result.items()))
         return
-    folder = run_plan(place, plan, silent, model=to == "model", out=out)
+    job = Job(plan.ref, "merges", "factory.merging.build:build", plan.spec, (), cost=1.0)
+    with watching(1) as watcher:
+        watcher.started(job)
+
+        def say(text: str, done: float | None = None) -> None:
+            watcher.progress(job, text, done)
+
+        folder = run_plan(place, plan, say, model=to == "model", out=out)
+        watcher.finished(job)
     result = summary(folder)
     emit(result, json, _text(result))
 

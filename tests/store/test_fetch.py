@@ -1,0 +1,47 @@
+"""Adapters by hub id, from huggingface_hub's cache; nothing here touches the network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from factory.core.errors import BadInput, WorkFailed
+from factory.merging.plan import locate
+from factory.store.factors import AdapterFactors, Factors, read_factors, write_adapter
+from factory.store.fetch import adapter_folder, base_folder
+from factory.store.store import Store
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    return tmp_path / "hub"
+
+
+def test_a_hub_id_is_an_adapter(cache: Path, tmp_path: Path) -> None:
+    commit = "0" * 40
+    repository = cache / "models--user--math"
+    factors = {"q": Factors(torch.ones(1, 2), torch.ones(3, 1))}
+    write_adapter(repository / "snapshots" / commit, AdapterFactors(factors))
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(commit)
+    item, label = locate(Store(tmp_path / "store"), "user/math")
+    assert item["title"] == "user/math" and label is None
+    assert torch.equal(read_factors(item["folder"]).modules["q"].delta(), torch.ones(3, 2))
+    assert adapter_folder("user/math@main") == Path(item["folder"])
+
+
+def test_not_here_and_no_network(cache: Path) -> None:
+    with pytest.raises(WorkFailed, match="'user/none' is not here and the Hub cannot be reached"):
+        adapter_folder("user/none")
+
+
+def test_base_folder(cache: Path, tmp_path: Path) -> None:
+    assert base_folder(str(tmp_path)) == tmp_path.resolve()
+    with pytest.raises(BadInput, match="no such folder, and not a hub id"):
+        base_folder(str(tmp_path / "nothing"))
