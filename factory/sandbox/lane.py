@@ -27,6 +27,7 @@ START_SECONDS = 60.0
 STRETCH = 1.8
 MARGIN_SECONDS = 8.0
 JOBS_OF_A_CHECKER = 500
+WORKER_ATTEMPTS = 3
 _KEEPER = Path(__file__).parent / "inside" / "keeper.py"
 _SHARED_LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64")
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
@@ -41,6 +42,10 @@ class LaneDied(Exception):
 
 class LaneLate(Exception):
     """The worker did not answer in time and was killed."""
+
+
+class WorkerDied(Exception):
+    """The worker ended on one request, several times; the lane lives and has a fresh one."""
 
 
 @dataclass(frozen=True)
@@ -163,19 +168,23 @@ class Lane:
 
         Raises:
             LaneLate: no answer in time.
-            LaneDied: the worker or the lane ended.
+            WorkerDied: the worker ended, each time it was asked.
+            LaneDied: the lane ended.
         """
-        if self.stream is None:
-            self.stream = self._order({"memory": self.kind.memory_bytes})
-            self.sent.clear()
-        self.stream.settimeout(seconds)
-        try:
-            _send(self.stream, request)
-            answer = _receive(self.stream, time.monotonic() + seconds)
-        except (LaneLate, LaneDied):
-            self._replace()
-            raise
-        return answer
+        for _ in range(WORKER_ATTEMPTS):
+            if self.stream is None:
+                self.stream = self._order({"memory": self.kind.memory_bytes})
+            deadline = time.monotonic() + seconds
+            self.stream.settimeout(seconds)
+            try:
+                _send(self.stream, request)
+                return _receive(self.stream, deadline)
+            except LaneLate:
+                self._replace()
+                raise
+            except LaneDied:
+                self._replace()
+        raise WorkerDied(f"the {self.kind.name} worker ended {WORKER_ATTEMPTS} times on one request")
 
     def _replace(self) -> None:
         """Have the keeper kill the worker and fork another."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from factory.core.errors import BadInput
+
 LONGEST = 1 << 20
 """Characters looked at; of a longer completion the last ones, since an answer stands at the end."""
 
@@ -85,3 +87,21 @@ def last_fenced_block(text: str) -> str | None:
     """The content of the last fenced block."""
     blocks = list(fenced_blocks(text))
     return blocks[-1] if blocks else None
+
+
+def marked(completion: str, style: str) -> str | None:
+    """The answer of a style: `tag`, `boxed`, `hashes`, or `plain` (the whole completion); reasoning never counts.
+
+    Raises:
+        BadInput: there is no such style.
+    """
+    find = {"tag": answer_tag, "boxed": last_boxed, "hashes": after_hashes, "plain": str.strip}.get(style)
+    if find is None:
+        raise BadInput(f"unknown answer style {style!r}; known: boxed, hashes, plain, tag")
+    return find(outside_reasoning(completion))
+
+
+def without_commands(text: str) -> str:
+    r"""A LaTeX answer of words: `\text{Alice}` and `\mathbf{B}` without the command, `$`, and blanks at its ends."""
+    text = re.sub(r"\\(?:text|mbox|mathrm|mathbf|textbf|textit|mathit)\s*\{([^{}]*)\}", r"\1", text)
+    return text.replace("$", "").replace("*", "").strip()

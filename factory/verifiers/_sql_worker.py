@@ -12,12 +12,9 @@ import time
 from collections import OrderedDict
 from typing import Any
 
-if __package__:
-    from ._sql_compare import equal_results
-    from ._sql_text import first_statement, first_word, is_ordered, prepared
-else:  # inside the sandbox these files lie side by side
-    from _sql_compare import equal_results  # type: ignore[import-not-found,no-redef]
-    from _sql_text import first_statement, first_word, is_ordered, prepared  # type: ignore[import-not-found,no-redef]
+# inside the sandbox these files lie side by side, and `factory` is not there
+from _sql_compare import equal_results  # type: ignore[import-not-found]
+from _sql_text import first_statement, first_word, is_ordered, prepared  # type: ignore[import-not-found]
 
 MOST_DATABASES = 256
 MOST_BYTES = 512 << 20
@@ -46,6 +43,7 @@ class Database:
             for statement in definition:
                 self.connection.execute(statement)
             self.connection.commit()
+        self.connection.execute("PRAGMA temp_store = MEMORY")  # there is no file to sort in
         self.connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 32 << 20)
         self.connection.setlimit(sqlite3.SQLITE_LIMIT_SQL_LENGTH, 1 << 20)
         self.connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
@@ -55,7 +53,7 @@ class Database:
         self.results: OrderedDict[str, list[tuple[Any, ...]]] = OrderedDict()
 
     @staticmethod
-    def _allow(action: int, first: str | None, second: str | None, *_: object) -> int:
+    def _allow(action: int, _first: str | None, second: str | None, *_: object) -> int:
         if action not in _ALLOWED:
             return sqlite3.SQLITE_DENY
         if action == sqlite3.SQLITE_FUNCTION and (second or "").lower() in _FORBIDDEN_FUNCTIONS:
@@ -125,48 +123,44 @@ _databases = Databases()
 
 
 def handle(request: dict[str, Any]) -> dict[str, Any]:
-    """Execute and compare; gives `{"need"}`, `{"gold_error"}`, or `{"correct", "runs", "reason", "empty"}`."""
-    load = request.get("load") or {}
+    """Execute and compare; gives `{"need"}`, `{"gold_error"}`, or `{"correct", "runs", "reason"}`."""
     found: list[Database] = []
     for key in request["databases"]:
         try:
-            database = _databases.get(key, load)
+            database = _databases.get(key, request.get("load") or {})
         except (sqlite3.Error, sqlite3.Warning, ValueError, TypeError) as error:
             return {"gold_error": f"database {key}: {type(error).__name__}: {error}"}
         if database is None:
             return {"need": request["databases"]}
         found.append(database)
+    return _compare(found, request, time.monotonic() + request["seconds"])
+
+
+def _compare(found: list[Database], request: dict[str, Any], deadline: float) -> dict[str, Any]:
     keep_distinct = bool(request["keep_distinct"])
     gold = prepared(first_statement(request["gold"]), keep_distinct=keep_distinct)
-    ordered = is_ordered(gold)
-    seconds = request["seconds"]
-    empty = True
     statement = first_statement(request["query"])
-    refusal = ""
-    if "\x00" in request["query"]:
-        refusal = "the query holds a NUL character"
-    elif first_word(statement) not in ("select", "with"):
-        refusal = "not a SELECT"
     query = prepared(statement, keep_distinct=keep_distinct)
-    for place, database in enumerate(found):
-        database.deadline = time.monotonic() + seconds
+    empty = True
+    for place, database in enumerate(found, 1):
+        database.deadline = deadline
         try:
             expected = database.gold_rows(gold)
         except Refused as error:
-            return {"gold_error": f"database {place + 1}: the gold query {error}"}
-        if refusal:
-            return {"correct": False, "runs": False, "reason": refusal}
+            return {"gold_error": f"database {place}: the gold query {error}"}
         empty = empty and not expected
-        database.deadline = time.monotonic() + seconds
         try:
+            _look_at(request["query"], statement)
             rows = database.rows(query, len(expected) + 1)
         except Refused as error:
             return {"correct": False, "runs": False, "reason": str(error)}
-        if not equal_results(expected, rows, ordered=ordered):
-            return {"correct": False, "runs": True, "reason": f"another result on database {place + 1}"}
-    return {
-        "correct": True,
-        "runs": True,
-        "reason": "equal results" + (" (both empty)" if empty else ""),
-        "empty": empty,
-    }
+        if not equal_results(expected, rows, ordered=is_ordered(gold)):
+            return {"correct": False, "runs": True, "reason": f"another result on database {place}"}
+    return {"correct": True, "runs": True, "reason": "both results are empty" if empty else "equal results"}
+
+
+def _look_at(text: str, statement: str) -> None:
+    if "\x00" in text:
+        raise Refused("the query holds a NUL character")
+    if first_word(statement) not in ("select", "with"):
+        raise Refused("not a SELECT")

@@ -18,8 +18,6 @@ from factory.core.errors import BadInput
 from factory.core.records import Verdict
 from factory.verifiers import _extract
 
-STYLES = {"tag": _extract.answer_tag, "hashes": _extract.after_hashes, "boxed": _extract.last_boxed}
-
 LONGEST = 100
 _NUMBER = re.compile(
     r"(?P<sign>[-+]?)[$€£]?\s*(?P<sign2>[-+]?)(?P<whole>\d{1,3}(?:,\d{3})+|\d+)?(?P<decimals>\.\d+)?(?:/(?P<below>\d+))?"
@@ -42,8 +40,6 @@ def number_in(text: str) -> tuple[Fraction, bool] | None:
     percent = rest.lstrip().startswith("%")
     unit = rest.lstrip()[1:].strip() if percent else rest.strip()
     if re.search(r"\d", unit) or not _UNIT.fullmatch(unit) or _CHANGES_THE_NUMBER.search(unit):
-        return None
-    if unit[:1].isalpha() and not percent and rest[:1] == unit[:1] and _CHANGES_THE_NUMBER.match(unit):
         return None
     below = int(match["below"] or 1)
     if not below or (match["below"] and match["decimals"]):
@@ -68,13 +64,11 @@ def verify(completion: str, reference: Mapping[str, Any]) -> Verdict:
     """
     start = time.perf_counter()
     style = reference.get("style", "hashes")
-    if style not in STYLES:
-        raise BadInput(f"unknown answer style {style!r}; known: {', '.join(STYLES)}")
     gold = _gold(reference)
-    text = _extract.outside_reasoning(completion)
-    marked = STYLES[style](text)
-    if marked is None and style != "tag" and number_in(text):
-        marked = text
+    marked = _extract.marked(completion, style)
+    if marked is None and style != "tag":
+        whole = _extract.outside_reasoning(completion)
+        marked = whole if number_in(whole) else None
     if marked is None:
         return Verdict.of(False, "no answer found", seconds=time.perf_counter() - start, format=0.0)
     found = number_in(marked)
