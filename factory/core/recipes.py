@@ -45,9 +45,9 @@ class EmbeddedRecipe(Strict):
         "tiny_python": 1.0,
         "tiny_ops": 1.0,
     }
-    steps: Positive = 1000
+    steps: Positive = 1100
     batch_size: Positive = 48
-    clean_share: Annotated[float, Field(ge=0, le=1)] = 0.7
+    clean_share: Annotated[float, Field(ge=0, le=1)] = 0.72
 
 
 class LoraOptions(Strict):

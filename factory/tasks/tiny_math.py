@@ -14,7 +14,7 @@ ASKS = ("What is {}?", "Compute {}.", "Work out {}.", "Find {}.")
 
 
 def _make(rng: Random) -> Draft:
-    a, b, c = (rng.randint(2, 19) for _ in range(3))
+    a, b, c = (rng.randint(2, 12) for _ in range(3))
     first, second = rng.choice("+-"), rng.choice("+-")
     if first == "-" and b > a:
         a, b = b, a
@@ -51,7 +51,7 @@ def verify(completion: str, row: Row) -> Verdict:
 
 
 demonstration = Habits(
-    worked=0.40, worked_right=0.92, quick_right=0.10, dominant=0.8, quick=_quick, slip=_slip, wrong=_dominant
+    worked=0.36, worked_right=0.92, quick_right=0.10, dominant=0.8, quick=_quick, slip=_slip, wrong=_dominant
 )
 
 TASK = Task(
