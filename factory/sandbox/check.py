@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from factory.sandbox.lane import Kind, Lane
+from factory.sandbox.kind import Kind
+from factory.sandbox.lane import Lane
 from factory.sandbox.pool import pool_of
 from factory.sandbox.probe import require
 
@@ -77,7 +78,7 @@ def check(
     if not probed:
         require()
     start = time.perf_counter()
-    job = {
+    job: dict[str, Any] = {
         "sources": list(sources),
         "entry": entry,
         "prelude": prelude,
@@ -108,7 +109,7 @@ def check(
     elif result["status"] in ("died", "load") and report["candidate"] not in (0, -signal.SIGKILL):
         result = {**result, "reason": f"the code ended its process ({_ended(report['candidate'])})"}
     return Outcome(
-        result["status"], result["passed"], len(job["tests"]), result["reason"], result.get("printed", ""), spent,
+        result["status"], result["passed"], len(tests), result["reason"], result.get("printed", ""), spent,
         report["cpu"],
     )  # fmt: skip
 
@@ -123,4 +124,6 @@ def _killed_by_a_stranger(result: dict[str, Any] | None, report: dict[str, Any],
         return False
     if result is None:
         return bool(report["checker"] in (-signal.SIGKILL, 0))
-    return result["status"] in ("died", "load") and "ended" in result["reason"] and report["candidate"] == -signal.SIGKILL
+    return (
+        result["status"] in ("died", "load") and "ended" in result["reason"] and report["candidate"] == -signal.SIGKILL
+    )

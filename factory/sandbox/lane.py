@@ -15,25 +15,20 @@ import socket
 import struct
 import subprocess
 import sys
-import sysconfig
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from factory.core.errors import WorkFailed
+from factory.sandbox.kind import Kind
 
 START_SECONDS = 60.0
 STRETCH = 1.8
 MARGIN_SECONDS = 8.0
 JOBS_OF_A_CHECKER = 500
 WORKER_ATTEMPTS = 3
-_KEEPER = Path(__file__).parent / "inside" / "keeper.py"
-_SHARED_LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64")
-_DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
-_MODULES = ("math", "cmath", "re", "collections", "itertools", "functools", "heapq", "bisect", "string", "random", "copy",
-            "typing", "operator", "types", "json")  # fmt: skip
-"""What most code imports; each costs every check a little, and none more than importing it there."""
+_START = "import sys; sys.path.append({here!r}); from inside.keeper import main; main()"
 
 
 class LaneDied(Exception):
@@ -46,36 +41,6 @@ class LaneLate(Exception):
 
 class WorkerDied(Exception):
     """The worker ended on one request, several times; the lane lives and has a fresh one."""
-
-
-@dataclass(frozen=True)
-class Kind:
-    """What a lane is for.
-
-    Attributes:
-        name: for people.
-        worker: the module whose `handle` answers requests; "" for lanes that check code.
-        paths: folders to import from, readable inside.
-        modules: imported before anything is forked.
-        memory_bytes: address space of a worker.
-    """
-
-    name: str
-    worker: str = ""
-    paths: tuple[str, ...] = ()
-    modules: tuple[str, ...] = _MODULES
-    memory_bytes: int = 1 << 30
-
-    def config(self) -> str:
-        """What the keeper is told, as JSON."""
-        paths = sysconfig.get_paths()
-        readable = [paths["stdlib"], paths["platstdlib"], sysconfig.get_config_var("LIBDIR") or ""]
-        readable += [*_SHARED_LIBRARIES, *self.paths, *_DEVICES, "/usr/share/zoneinfo"]
-        known = [path for path in dict.fromkeys(readable) if path and Path(path).exists()]
-        outer = [path for path in known if not any(Path(other) in Path(path).parents for other in known)]
-        value = {"worker": self.worker, "paths": self.paths, "modules": self.modules, "readable": outer}
-        without = os.environ.get("FACTORY_SANDBOX_WITHOUT", "").split(",")  # to see here what a weaker machine does
-        return json.dumps({**value, "without": without, "debug": bool(os.environ.get("FACTORY_SANDBOX_DEBUG"))})
 
 
 @dataclass(eq=False)
@@ -95,9 +60,10 @@ class Lane:
         if "LD_LIBRARY_PATH" in os.environ:
             environment["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
         quiet = None if os.environ.get("FACTORY_SANDBOX_DEBUG") else subprocess.DEVNULL
+        start = _START.format(here=str(Path(__file__).parent))
         with theirs:
             self.process = subprocess.Popen(
-                [python, "-s", "-S", "-P", str(_KEEPER), self.kind.config(), str(theirs.fileno())],
+                [python, "-s", "-S", "-P", "-c", start, self.kind.config(), str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=quiet,

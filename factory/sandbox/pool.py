@@ -11,10 +11,11 @@ import atexit
 import os
 import threading
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from factory.core.errors import WorkFailed
-from factory.sandbox.lane import Kind, Lane, LaneDied
+from factory.sandbox.kind import Kind
+from factory.sandbox.lane import Lane, LaneDied
 
 T = TypeVar("T")
 
@@ -40,6 +41,7 @@ class Pool:
         self._all: set[Lane] = set()
         self._free = threading.Semaphore(size)
         self._lock = threading.Lock()
+        self._closed = False
 
     def use(self, work: Callable[[Lane], T]) -> T:
         """Do some work on a lane of one's own, again on a fresh one if the lane dies.
@@ -65,6 +67,8 @@ class Pool:
 
     def _take(self) -> Lane:
         with self._lock:
+            if self._closed:
+                raise LanesDied(f"the {self.kind.name} sandboxes were closed")
             if self._idle:
                 return self._idle.pop()
         lane = Lane(self.kind)
@@ -90,6 +94,7 @@ class Pool:
         """End all lanes."""
         with self._lock:
             lanes, self._all, self._idle = list(self._all), set(), []
+            self._closed = True
         for lane in lanes:
             lane.kill()
 
@@ -101,14 +106,21 @@ class Pool:
 
 
 _pools: dict[Kind, Pool] = {}
+_size: int | None = None
 _lock = threading.Lock()
 
 
-def pool_of(kind: Kind, size: int | None = None) -> Pool:
-    """The pool of a kind of lane; `size` counts when it is first asked for."""
+def set_size(lanes: int) -> None:
+    """How many lanes of a kind may run at once, for pools not yet made; the default suits this machine's cores."""
+    global _size
+    _size = lanes
+
+
+def pool_of(kind: Kind) -> Pool:
+    """The pool of a kind of lane."""
     with _lock:
         if kind not in _pools:
-            _pools[kind] = Pool(kind, size or max(2, cores() + (0 if kind.worker else cores() // 2 + 1)))
+            _pools[kind] = Pool(kind, _size or max(2, cores() + (0 if kind.worker else cores() // 2 + 1)))
         return _pools[kind]
 
 
@@ -132,8 +144,3 @@ def _after_fork() -> None:
 atexit.register(close_all)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
-
-
-def request(kind: Kind, ask: Callable[[Lane], dict[str, Any]]) -> dict[str, Any]:
-    """Ask a worker of a kind; `ask` is done again if the lane dies."""
-    return pool_of(kind).use(ask)

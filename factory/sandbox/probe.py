@@ -35,7 +35,10 @@ _ATTACKS: dict[str, tuple[str, str]] = {
     "signal a process": ("seccomp", "os.kill(parent, 0); got = 'reached'"),
     "change a process's limits": ("seccomp", "import resource; got = resource.prlimit(parent, resource.RLIMIT_NOFILE)"),
     "memory that no limit counts": ("seccomp", "got = os.memfd_create('x')"),
-    "raise a limit": ("seccomp", "import resource as r; r.setrlimit(r.RLIMIT_CPU, r.getrlimit(r.RLIMIT_CPU)); got = 'set'"),
+    "raise a limit": (
+        "seccomp",
+        "import resource as r; r.setrlimit(r.RLIMIT_CPU, r.getrlimit(r.RLIMIT_CPU)); got = 'set'",
+    ),
     "use much memory": ("limits", "got = len(bytearray(3 << 30))"),
     "see a file's name": ("namespaces", "got = os.stat(victim)"),
     "see other processes": ("namespaces", "got = os.getppid()"),
@@ -74,7 +77,7 @@ def _probed(_pid: int) -> Layers:
         return Layers(
             "none",
             f"{sys.platform} has no Landlock, seccomp or namespaces: Python and SQL checks need Linux "
-            "(a Linux container or virtual machine on this computer will do); numeric, exact and puzzle answers work here",
+            "(a Linux container or virtual machine will do); numeric, exact and puzzle answers work here",
         )
     from factory.sandbox.check import CHECK, check
     from factory.sandbox.pool import pool_of
@@ -86,7 +89,8 @@ def _probed(_pid: int) -> Layers:
         victim.write_text("outside")
         for name, (layer, attack) in _ATTACKS.items():
             head = f"import os\nvictim, parent, got = {str(victim)!r}, {os.getpid()}, None\n"
-            source = f"{head}try:\n    {attack}\nexcept (OSError, ValueError, MemoryError):\n    pass\ndef answer(): return repr(got)[:80]"
+            body = f"try:\n    {attack}\nexcept (OSError, ValueError, MemoryError):\n    pass\n"
+            source = f"{head}{body}def answer(): return repr(got)[:80]"
             outcome = check([source], ["assert answer() in ('None', '0')"], entry="answer", seconds=5, probed=True)
             held = outcome.status == "passed"
             checks[name] = "held" if held else outcome.reason
@@ -107,7 +111,7 @@ def require() -> Layers:
     layers = probe()
     if not layers.usable and not (layers.level == "weak" and os.environ.get(OPT_IN) == "weak"):
         raise WorkFailed(
-            f"this machine cannot isolate untrusted code ({layers.level}: {layers.missing}); run on a Linux with Landlock "
+            f"this machine cannot isolate untrusted code ({layers.level}: {layers.missing}); use Linux with Landlock "
             f"and seccomp (kernel 5.13 or later), or set {OPT_IN}=weak to run model-written code with less protection"
         )
     return layers

@@ -6,7 +6,7 @@ Text inside a reasoning block never counts. Every function gives the answer's te
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from factory.core.errors import BadInput
 
@@ -89,13 +89,21 @@ def last_fenced_block(text: str) -> str | None:
     return blocks[-1] if blocks else None
 
 
+_STYLES: dict[str, Callable[[str], str | None]] = {
+    "tag": answer_tag,
+    "boxed": last_boxed,
+    "hashes": after_hashes,
+    "plain": str.strip,
+}
+
+
 def marked(completion: str, style: str) -> str | None:
     """The answer of a style: `tag`, `boxed`, `hashes`, or `plain` (the whole completion); reasoning never counts.
 
     Raises:
         BadInput: there is no such style.
     """
-    find = {"tag": answer_tag, "boxed": last_boxed, "hashes": after_hashes, "plain": str.strip}.get(style)
+    find = _STYLES.get(style)
     if find is None:
         raise BadInput(f"unknown answer style {style!r}; known: boxed, hashes, plain, tag")
     return find(outside_reasoning(completion))

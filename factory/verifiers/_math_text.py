@@ -15,7 +15,10 @@ _UNIT = re.compile(r"(?<=[\d})\]%])\s*\\(?:text|mbox|mathrm|hbox)\s*\{([^{}\d]*)
 _WORD_UNIT = re.compile(r"(?<=\d)\s+[^\W\d_]{2,}(?:[ /][^\W\d_]+)*(?:\^\{?[23]\}?)?\s*$")
 _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:(?:,|\{,\}|\\,|,\\!)\d{3})+(?!\d)")
 _WORD = re.compile(r"(?<![\\a-zA-Z])[^\W\d_]{2,}")
-_FUNCTIONS = set("sin cos tan cot sec csc arcsin arccos arctan ln log lg exp sqrt pi max min gcd lcm mod det dim inf".split())
+_FUNCTIONS = frozenset(
+    ("sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "ln", "log", "lg", "exp", "sqrt", "pi",
+     "max", "min", "gcd", "lcm", "mod", "det", "dim", "inf")
+)  # fmt: skip
 _COMMAND = re.compile(r"\\[a-zA-Z]+")
 _JOINED = re.compile(r"\\text\s*\{\s*,?\s*(?:and|or)\s*,?\s*\}|\s(?:and|or)\s")
 _OPEN, _CLOSE = "([{", ")]}"
@@ -24,7 +27,15 @@ _OPEN, _CLOSE = "([{", ")]}"
 def plain(text: str) -> str:
     """The formula without what changes only its looks; a trailing unit (words without digits) is dropped."""
     text = text.strip().strip("$").strip()
-    for old, new in ((r"\(", ""), (r"\)", ""), (r"\[", ""), (r"\]", ""), (r"\$", ""), ("−", "-"), (r"\displaystyle", "")):
+    for old, new in (
+        (r"\(", ""),
+        (r"\)", ""),
+        (r"\[", ""),
+        (r"\]", ""),
+        (r"\$", ""),
+        ("−", "-"),
+        (r"\displaystyle", ""),
+    ):
         text = text.replace(old, new)
     text = text.replace("\\dfrac", "\\frac").replace("\\tfrac", "\\frac").replace("\\cfrac", "\\frac")
     text = re.sub(r"\\(?:left|right|bigl?|bigr?|Bigl?|Bigr?)(?![a-zA-Z])\.?", "", text)

@@ -1,9 +1,9 @@
 """When two query results are equal: Spider's execution accuracy, in meaning.
 
-Order matters only if the gold query says ORDER BY; otherwise results are bags of rows. Columns may stand in any order and
-their names do not matter. Values compare as Python's (1 == 1.0, '1' != 1, NULL == NULL), without tolerance. Two empty
-results are equal whatever their columns. The official evaluator (taoyds/test-suite-sql-eval, exec_eval.py) tries all
-permutations of columns and can hang; here columns are matched by what they hold, row prefix by row prefix.
+Order matters only if the gold query says ORDER BY; otherwise results are bags of rows. Columns may stand in any order
+and their names do not matter. Values compare as Python's (1 == 1.0, '1' != 1, NULL == NULL), without tolerance. Two
+empty results are equal whatever their columns. The official evaluator (taoyds/test-suite-sql-eval, exec_eval.py)
+tries all permutations of columns and can hang; here columns are matched by what they hold, row prefix by row prefix.
 
 Standard library only: this runs inside the sandbox.
 """

@@ -1,7 +1,8 @@
 """The letter of a multiple-choice answer: reference `{"answer": "B", "choices": ["A", "B", "C", "D"], "style": ...}`.
 
-In an envelope (`boxed`, `tag`): the letter alone, or with what follows it (`B`, `(B)`, `B. iron`). `plain`: the completion
-is that, or its last `answer is B` / `answer: B` counts. Several letters are refused. Labels may be digits too.
+In an envelope (`boxed`, `tag`): the letter alone, or with what follows it (`B`, `(B)`, `B. iron`). `plain`: the
+completion is that, or its last `answer is B` / `answer: B` counts. Several letters are refused. Labels may be digits
+too.
 """
 
 from __future__ import annotations
@@ -48,7 +49,9 @@ def verify(completion: str, reference: Mapping[str, Any]) -> Verdict:
     letter = letter_in(found, choices) if found else None
     if letter is None and style == "plain" and found:
         labels = "|".join(re.escape(choice) for choice in choices)
-        said = re.findall(rf"(?i:answer\s*(?:is|:)\s*)\(?\**({labels})\b(?!\s*(?:or|and)\b)", found[-_extract.LONGEST :])
+        said = re.findall(
+            rf"(?i:answer\s*(?:is|:)\s*)\(?\**({labels})\b(?!\s*(?:or|and)\b)", found[-_extract.LONGEST :]
+        )
         letter = said[-1].upper() if said else None
     seconds = time.perf_counter() - start
     if letter is None:

@@ -1,8 +1,8 @@
 """An expression that reaches a target, using each given number exactly once.
 
-reference: `{"numbers": "8,73,96" | [8, 73, 96], "target": 841, "style": "boxed" | "tag"}`. Only + - * / and brackets count, in
-exact fractions, read by our own parser: no `eval`, no powers, no functions (the authors' code allowed them). The
-expression may be followed by `= target`, nothing else.
+reference: `{"numbers": "8,73,96" | [8, 73, 96], "target": 841, "style": "boxed" | "tag"}`. Only + - * / and brackets
+count, in exact fractions, read by our own parser: no `eval`, no powers, no functions (the authors' code allowed
+them). The expression may be followed by `= target`, nothing else.
 """
 
 from __future__ import annotations

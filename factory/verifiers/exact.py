@@ -1,4 +1,6 @@
-"""A text, compared exactly but for blanks: reference `{"answer": text, "style": "plain" | "tag" | "boxed", "fold": bool}`.
+"""A text, compared exactly but for blanks.
+
+reference: `{"answer": text, "style": "plain" | "tag" | "boxed", "fold": bool}`.
 
 Runs of blanks count as one and those at the ends not at all; with `fold` the case does not matter either.
 """

@@ -1,10 +1,10 @@
 r"""A mathematical answer: the last balanced box, compared as text first and by math-verify in a killable worker after.
 
-reference: `{"answer": LaTeX or a number, "style": "boxed" | "tag"}`. Text in a reasoning block does not count. `boxed`: the
-last balanced `\boxed`, else what follows `####`, else the last formula or number of the last line. Several answers in one
-place, false equations and chains are refused; `x = 5` and a true equation that ends in the answer count. Trailing words
-are a unit if they hold no digit; `50\%` equals 0.5 and 50. Where math-verify 0.9.0 is laxer we differ on purpose: prose,
-`8=7`, lists of another length or in other brackets, numbers in another base.
+reference: `{"answer": LaTeX or a number, "style": "boxed" | "tag"}`. Text in a reasoning block does not count. `boxed`:
+the last balanced `\boxed`, else what follows `####`, else the last formula or number of the last line. Several
+answers in one place, false equations and chains are refused; `x = 5` and a true equation that ends in the answer
+count. Trailing words are a unit if they hold no digit; `50\%` equals 0.5 and 50. Where math-verify 0.9.0 is laxer we
+differ on purpose: prose, `8=7`, lists of another length or in other brackets, numbers in another base.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from typing import Any
 from factory.core.errors import BadInput
 from factory.core.records import Verdict
 from factory.sandbox import require
-from factory.sandbox.lane import Kind, Lane, LaneLate, WorkerDied
+from factory.sandbox.kind import Kind
+from factory.sandbox.lane import Lane, LaneLate, WorkerDied
 from factory.sandbox.pool import LanesDied, pool_of
 from factory.verifiers import _extract
 from factory.verifiers import _math_text as text_of
@@ -82,34 +83,25 @@ def verify(completion: str, reference: Mapping[str, Any]) -> Verdict:
 
 
 def _compare(gold: str, answer: str) -> tuple[bool | None, str]:
-    if text_of.same_text(gold, answer):
-        return True, "the same formula"
-    if len(answer) > text_of.LONGEST:
-        return False, "the answer is too long"
+    same = text_of.same_text(gold, answer)
+    if same or len(answer) > text_of.LONGEST:
+        return same, "the same formula" if same else "the answer is too long"
     if text_of.joined(gold) != gold:
         gold, answer = text_of.joined(gold), text_of.joined(answer)
-    if text_of.words(answer):
-        return False, "prose in the answer"
     golds, answers = text_of.split(gold, ","), text_of.split(answer, ",")
-    refusal = _refusal(golds, answers)
+    refusal = "prose in the answer" if text_of.words(answer) else _refusal(golds, answers)
     if refusal:
         return False, refusal
-    sides = None
-    if len(answers) == 1 or not any("=" in part for part in golds):
-        stripped = []
-        for part in answers:
-            left, *right = text_of.split(part, "=")
-            if right and not any("=" in one for one in golds):
-                if not text_of.is_name(left):
-                    if len(answers) > 1:
-                        return False, "equations in a list"
-                    sides = [left, right[0]]
-                part = right[0]
-            stripped.append(part)
-        answer = ",".join(stripped)
-    if len(golds) == 1 and "=" in gold and "=" not in answer and not text_of.is_name(text_of.split(gold, "=")[0]):
-        return False, "not the equation asked for"
-    return _ask(gold, answer, sides)
+    if "=" in gold:
+        wants_equation = len(golds) == 1 and not text_of.is_name(text_of.split(gold, "=")[0])
+        if wants_equation and "=" not in answer:
+            return False, "not the equation asked for"
+        return _ask(gold, answer, None)
+    pairs = [text_of.split(part, "=") for part in answers]
+    claims = [pair for pair in pairs if len(pair) == 2 and not text_of.is_name(pair[0])]
+    if claims and len(pairs) > 1:
+        return False, "equations in a list"
+    return _ask(gold, ",".join(pair[-1] for pair in pairs), claims[0] if claims else None)
 
 
 def _refusal(golds: list[str], answers: list[str]) -> str:

@@ -97,17 +97,28 @@ def _tests(reference: Mapping[str, Any]) -> list[str]:
     return [tests] if isinstance(tests, str) else [str(test) for test in tests]
 
 
+@lru_cache(maxsize=4096)
+def _must_compile(text: str) -> None:
+    try:
+        ast.parse(text)
+    except (SyntaxError, ValueError) as error:
+        raise BadInput(f"the tests do not compile: {error}; tests: {text[:80]!r}") from error
+
+
 def verify(completion: str, reference: Mapping[str, Any]) -> Verdict:
     """Whether the code passes all tests.
 
-    Components: `format` (there is code and it compiles), `runs` (it runs and defines the name), `tests` (the share passed
-    before the first failure). A timeout, a crash or a kill is the code's own fault and scores 0.
+    Components: `format` (there is code and it compiles), `runs` (it runs and defines the name), `tests` (the share
+    passed before the first failure). A timeout, a crash or a kill is the code's own fault and scores 0.
 
     Raises:
         BadInput: the tests are missing, do not compile, or never call the code.
         WorkFailed: this machine cannot isolate code.
     """
     programs = "io" in reference
+    tests = reference["io"] if programs else _tests(reference)
+    if not programs:
+        _must_compile("\n".join(tests))
     sources = answer_of(completion, reference)
     if sources is None:
         return Verdict.of(False, "no code found", format=0.0, runs=0.0, tests=0.0)
@@ -115,7 +126,7 @@ def verify(completion: str, reference: Mapping[str, Any]) -> Verdict:
     try:
         outcome = check(
             sources,
-            reference["io"] if programs else _tests(reference),
+            tests,
             entry=entry_of(reference),
             prelude=reference.get("prompt", ""),
             setup=setup,
@@ -131,7 +142,9 @@ def verify(completion: str, reference: Mapping[str, Any]) -> Verdict:
 
 def _verdict(outcome: Outcome) -> Verdict:
     passed = outcome.status == "passed"
-    compiles = not (outcome.status == "load" and outcome.reason.startswith(("SyntaxError", "IndentationError", "TabError")))
+    compiles = not (
+        outcome.status == "load" and outcome.reason.startswith(("SyntaxError", "IndentationError", "TabError"))
+    )
     return Verdict.of(
         passed,
         outcome.reason[:LONGEST_REASON],

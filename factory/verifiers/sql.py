@@ -1,8 +1,8 @@
 """A query, judged by what it returns: Spider's execution accuracy, on one database or a suite of them.
 
 reference: `{"query": gold, "databases": [paths] | "schema": [statements] | [[statements], ...], "keep_distinct": bool,
-"style": "tag" | "plain", "seconds": limit}`. With several databases all must agree. Databases are read into the memory of
-a sandboxed, killable worker, where one SELECT is executed and nothing else is allowed; their files are never opened
+"style": "tag" | "plain", "seconds": limit}`. With several databases all must agree. Databases are read into the memory
+of a sandboxed, killable worker, where one SELECT is executed and nothing else is allowed; their files are never opened
 there. Differences from the official evaluator (test-suite-sql-eval), on purpose: its time limit works, its columns are
 matched without trying all permutations, only the first statement counts, anything but a SELECT is refused, and so are
 `random()` and functions that reach files. As there, two empty results are equal: do not train on such rows.
@@ -13,7 +13,7 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ from factory.core.errors import BadInput
 from factory.core.hashing import key_of
 from factory.core.records import Verdict
 from factory.sandbox import require
-from factory.sandbox.lane import Kind, Lane, LaneLate, WorkerDied
+from factory.sandbox.kind import Kind
+from factory.sandbox.lane import Lane, LaneLate, WorkerDied
 from factory.sandbox.pool import LanesDied, pool_of
 from factory.verifiers import _extract
 
@@ -50,17 +51,21 @@ def databases_of(reference: Mapping[str, Any]) -> dict[str, Load]:
     if reference.get("schema"):
         suites = reference["schema"]
         suites = [suites] if isinstance(suites[0], str) else suites
-        return {_schema_key(tuple(statements)): (lambda made=list(statements): made) for statements in suites}
+        return {_schema_key(tuple(statements)): partial(list, statements) for statements in suites}
     found: dict[str, Load] = {}
     for name in reference.get("databases", ()):
         path = Path(name)
         try:
             status = path.stat()
         except OSError as error:
-            raise BadInput(f"database {path}: {error.strerror}; give the folder of databases with --databases") from error
+            raise BadInput(
+                f"database {path}: {error.strerror}; give the folder of databases with --databases"
+            ) from error
         if status.st_size > LARGEST_FILE:
-            raise BadInput(f"database {path}: {status.st_size >> 20} MiB, at most {LARGEST_FILE >> 20} MiB can be checked")
-        found[f"{path}:{status.st_mtime_ns}:{status.st_size}"] = lambda path=path: _file(path)
+            raise BadInput(
+                f"database {path}: {status.st_size >> 20} MiB, at most {LARGEST_FILE >> 20} MiB can be checked"
+            )
+        found[f"{path}:{status.st_mtime_ns}:{status.st_size}"] = partial(_file, path)
     if not found:
         raise BadInput("the row names no database: expected 'databases' (paths) or 'schema' (statements)")
     return found

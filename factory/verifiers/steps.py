@@ -1,8 +1,8 @@
 """A computation with its steps: the final number, and every written step held against the expression's own tree.
 
-reference: `{"expression": "7 + 12 - 3", "answer": "16"?, "style": "tag" | "hashes" | "boxed"}`. Steps are what stands before
-the answer in the form `7+12=19`. A step is right if it is an operation of the tree and its result is exact. An answer
-after a wrong step does not count as solved, whatever it is; an answer without steps does.
+reference: `{"expression": "7 + 12 - 3", "answer": "16"?, "style": "tag" | "hashes" | "boxed"}`. Steps are what stands
+before the answer in the form `7+12=19`. A step is right if it is an operation of the tree and its result is exact. An
+answer after a wrong step does not count as solved, whatever it is; an answer without steps does.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ import linecache
 import os
 import sys
 import types
+from collections.abc import Callable
 from typing import Any
 
 from . import limits, seccomp
@@ -98,14 +99,14 @@ class Server:
         value, args = self._target(target), self._decode(arguments)
         if name == "iter":
             return [self._objects.refer(iter(value)), None]
-        result = {
+        operations: dict[str, Callable[[], Any]] = {
             "len": lambda: len(value),
             "str": lambda: str(value),
             "repr": lambda: repr(value),
             "getitem": lambda: value[args[0]],
             "setitem": lambda: value.__setitem__(args[0], args[1]),
-        }[name]()
-        return [self._encode(result), None]
+        }
+        return [self._encode(operations[name]()), None]
 
     def do_next(self, target: Any, count: int) -> list[Any]:
         """Up to `count` further items of an iterator, and whether it has ended."""
@@ -130,7 +131,14 @@ class Server:
             pass
         finally:
             sys.stdin, sys.stdout = old
-        return [output.buffer.getvalue().decode("utf-8", "replace"), None]  # type: ignore[attr-defined]
+        return [output.buffer.getvalue().decode("utf-8", "replace"), None]
+
+
+def kind_of(value: Any) -> str:
+    """What a top-level value is to the checker: module, class, function, or plain value."""
+    if isinstance(value, types.ModuleType):
+        return "m"
+    return "c" if isinstance(value, type) else "f" if callable(value) else "v"
 
 
 def flush() -> None:
@@ -197,7 +205,6 @@ def run(descriptor: int, job: dict[str, Any]) -> None:
     names = {}
     for name, value in list(space.items())[:2000]:
         if isinstance(name, str) and not name.startswith("__"):
-            module = isinstance(value, types.ModuleType)
-            names[name[:100]] = "m" if module else "c" if isinstance(value, type) else "f" if callable(value) else "v"
+            names[name[:100]] = kind_of(value)
     write_frame(descriptor, ["ready", names])
     Server(descriptor, space).serve()

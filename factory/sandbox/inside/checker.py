@@ -56,8 +56,7 @@ def compiled(text: str, what: str) -> types.CodeType:
 
 def check(job: dict[str, Any], channel: Channel) -> dict[str, Any]:
     """Load the candidate, run the tests in order up to the first failure."""
-    programs = job["main"]
-    tests = job["tests"] if programs else [compiled(text, "tests") for text in job["tests"]]
+    tests = [] if job["main"] else [compiled(text, "tests") for text in job["tests"]]
     prelude, setup = compiled(job["prelude"], "prelude"), compiled(job["setup"], "setup statements")
     space: dict[str, Any] = {"__name__": "tests"}
     if job["prelude"]:
@@ -71,8 +70,8 @@ def check(job: dict[str, Any], channel: Channel) -> dict[str, Any]:
         return {"status": "load", "passed": 0, "reason": str(error)}
     if loaded[0] != "ready":
         return {"status": "load", "passed": 0, "reason": f"{loaded[1]}: {loaded[2]}"}
-    if programs:
-        return _run_programs(tests, channel)
+    if job["main"]:
+        return _run_programs(job["tests"], channel)
     entry = job["entry"]
     if entry and entry not in loaded[1]:
         return {"status": "missing", "passed": 0, "reason": f"the code does not define {entry}"}

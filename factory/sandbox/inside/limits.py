@@ -44,8 +44,8 @@ def set_limits(memory_bytes: int, cpu_seconds: int, *, files: int = OPEN_FILES) 
     }
     for which, value in wanted.items():
         hard = resource.getrlimit(which)[1]
-        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(which, (value, value))
+        limit = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(which, (limit, limit))
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
 

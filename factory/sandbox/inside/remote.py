@@ -42,7 +42,7 @@ class Channel:
 
     def _resolve(self, reference: dict[str, Any]) -> Any:
         target = {"o": int(reference["o"])}
-        return {"n": RemoteIterator}.get(reference.get("k"), Remote)(self, target)
+        return (RemoteIterator if reference.get("k") == "n" else Remote)(self, target)
 
     def _lost(self, why: str) -> CandidateGone:
         self.gone = why

@@ -42,7 +42,9 @@ copy_file_range 326 285 | msync 26 227 | mincore 27 232
 _SPECIAL = """
 clone 56 220 | clone3 435 435 | kill 62 129 | tkill 200 130 | tgkill 234 131 | ioctl 16 29 | prctl 157 167
 prlimit64 302 261 | fcntl 72 25 | socketpair 53 199 | seccomp 317 277 | capset 126 91
-landlock_create_ruleset 444 444 | landlock_add_rule 445 445 | landlock_restrict_self 446 446 | pivot_root 155 41 | pidfd_open 434 434 | setrlimit 160 164
+landlock_create_ruleset 444 444 | landlock_add_rule 445 445 | landlock_restrict_self 446 446
+pivot_root 155 41 | pidfd_open 434 434 | setrlimit 160 164
+
 """
 
 

@@ -15,7 +15,10 @@ from typing import Any
 MOST_NODES = 2_000_000
 _SMALL = 1 << 62
 _MOMENTS = ("datetime", "date", "time")
-_KEYS = type({}.keys())
+_KEYS: Any = type({}.keys())
+_COLLECTIONS: tuple[tuple[Any, str], ...] = (
+    (list, "l"), (tuple, "t"), (set, "s"), (frozenset, "f"), (deque, "q"), (_KEYS, "k"),
+)  # fmt: skip
 _BUILTIN_TYPES = {name: value for name, value in vars(builtins).items() if isinstance(value, type)}
 
 
@@ -59,7 +62,7 @@ class Encoder:
             return {"d": [[self._encode(key), self._encode(part)] for key, part in value.items()]}
         return self._rare(value)
 
-    def _rare(self, value: Any) -> Any:  # noqa: PLR0911, PLR0912 (a table of types)
+    def _rare(self, value: Any) -> Any:  # noqa: PLR0911 (a table of types)
         if isinstance(value, str):
             return str.__str__(value)
         if isinstance(value, int):
@@ -72,7 +75,7 @@ class Encoder:
             return {"b" if isinstance(value, bytes) else "B": bytes(value).decode("latin-1")}
         if isinstance(value, dict):
             return {"d": [[self._encode(key), self._encode(part)] for key, part in dict.items(value)]}
-        for base, tag in ((list, "l"), (tuple, "t"), (set, "s"), (frozenset, "f"), (deque, "q"), (_KEYS, "k")):
+        for base, tag in _COLLECTIONS:
             if isinstance(value, base):
                 return {tag: [self._encode(part) for part in base.__iter__(value)]}
         if isinstance(value, range):
