@@ -29,7 +29,7 @@ def adapter(recipe: AdapterRecipe) -> float:
 
 def cell(decoding: dict[str, Any]) -> float:
     """Of scoring one variant on one benchmark; 500 items where there is no limit."""
-    return (decoding["limit"] or 500) * (decoding["samples"] + decoding["greedy"]) * SCORE_SECONDS_PER_COMPLETION
+    return float(decoding["limit"] or 500) * (decoding["samples"] + decoding["greedy"]) * SCORE_SECONDS_PER_COMPLETION
 
 
 def search(options: WeightSearch, tasks: int) -> float:

@@ -153,19 +153,19 @@ def _subjects(
     if not variants:
         built = [ref.title for kind in ("adapter", "merge") for ref in store.refs(kind) if ref.base == label]
         variants = ["base", *dict.fromkeys(built)]
-    subjects = []
+    subjects: list[tuple[str, tuple[Base, Ref | None], Ref | None, list[str]]] = []
     for text in variants:
         if text == "base":
             where = asked or plan_base(store, plan, "embedded", seed, EmbeddedRecipe())
             subjects.append(("base", where, where[1], []))
             continue
         ref = find(store, text, base=label)
-        where = _base_of(store, plan, ref, asked)
+        where = _base_of(store, ref, asked)
         subjects.append((f"{ref.kind}:{ref.name}", where, ref, list(store.card(ref).get("trained_tasks", []))))
     return subjects
 
 
-def _base_of(store: Store, plan: Plan, ref: Ref, asked: tuple[Base, Ref | None] | None) -> tuple[Base, Ref | None]:
+def _base_of(store: Store, ref: Ref, asked: tuple[Base, Ref | None] | None) -> tuple[Base, Ref | None]:
     """The base a stored variant was made on.
 
     Raises:

@@ -49,7 +49,7 @@ def generate(
     from transformers import GenerationConfig
 
     own = model.generation_config
-    options = {"do_sample": False}
+    options: dict[str, Any] = {"do_sample": False}
     if samples:
         options = {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": 0}
     config = GenerationConfig(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 from factory.core.hashing import key_of, seed_from
 from factory.core.records import Row, Split
@@ -17,7 +18,7 @@ class Draft:
 
     prompt: str
     gold: str
-    reference: dict[str, object]
+    reference: Mapping[str, Any]
     difficulty: int | None = None
 
 
