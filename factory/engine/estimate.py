@@ -29,7 +29,8 @@ def adapter(recipe: AdapterRecipe) -> float:
 
 def cell(decoding: dict[str, Any]) -> float:
     """Of scoring one variant on one benchmark; 500 items where there is no limit."""
-    return float(decoding["limit"] or 500) * (decoding["samples"] + decoding["greedy"]) * SCORE_SECONDS_PER_COMPLETION
+    items, each = int(decoding["limit"] or 500), int(decoding["samples"]) + int(decoding["greedy"])
+    return items * each * SCORE_SECONDS_PER_COMPLETION
 
 
 def search(options: WeightSearch, tasks: int) -> float:

@@ -179,7 +179,6 @@ def _base_of(store: Store, ref: Ref, asked: tuple[Base, Ref | None] | None) -> t
     for made in store.refs("base"):
         if made.key == card["hash"]:
             return Base(made.base, str(store.path(made).resolve()), None, made.key), made
-    del plan
     raise BadInput(f"{ref.title} was made on a base that is not in the store; name it with --base")
 
 
