@@ -128,7 +128,7 @@ def _save(model: Any, out: Path, base: dict[str, Any]) -> None:
     # The base's name, not its place on this machine: the folder is meant to be handed on.
     model.peft_config["default"].base_model_name_or_path = base["label"]
     model.peft_config["default"].revision = base.get("revision")
-    model.save_pretrained(out)
+    model.save_pretrained(out, save_embedding_layers=False)
     (out / "README.md").unlink(missing_ok=True)
     factors = read_factors(out)
     if not any(torch.any(module.lora_B) for module in factors.modules.values()):

@@ -1,0 +1,25 @@
+"""What several folders of tests share: one thread, no network, and a pico base made once."""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+import pytest
+from pico import PICO
+
+
+@pytest.fixture(scope="session")
+def pico_base(tmp_path_factory):
+    """A folder with the pico base, loadable by plain transformers."""
+    from factory.core.progress import silent
+    from factory.models.load import one_thread
+    from factory.training.warmup import warm_up
+
+    one_thread()
+    folder = tmp_path_factory.mktemp("base") / "pico"
+    model, tokenizer, _ = warm_up(PICO, 0, silent)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
