@@ -165,7 +165,9 @@ def main(cases: str, escape: str, chosen: list[str]) -> None:
         if not (victim / "keep").exists() or world["listeners"].got:
             found.append("victim or listener touched")
         said = {"id": case["id"], "expect": case["expect"], "correct": verdict.correct, "reason": verdict.reason}
-        print(json.dumps({**said, "status": outcome.status, "printed": outcome.printed[:200], "harm": found}), flush=True)
+        print(
+            json.dumps({**said, "status": outcome.status, "printed": outcome.printed[:200], "harm": found}), flush=True
+        )
     left = left_in_scratch()
     print(json.dumps({"id": "scratch", "expect": "reject", "correct": False, "reason": "", "harm": left}), flush=True)
     close_all()

@@ -180,4 +180,5 @@ def _one(job: dict[str, Any], desk: socket.socket) -> dict[str, Any]:
     report = json.loads(desk.recv(4096))
     report["cpu"] += time.process_time() - before
     report["seconds"] = time.monotonic() - start
-    return {**result, "printed": channel.printed.decode("utf-8", "replace"), "report": report}
+    printed = channel.printed.decode("utf-8", "replace").encode()[: job["output_bytes"]].decode("utf-8", "ignore")
+    return {**result, "printed": printed, "report": report}

@@ -193,7 +193,10 @@ class Remote:
         self._special("setitem", key, value)
 
     def __iter__(self) -> Iterator[Any]:
-        return RemoteIterator(self._channel, {"o": int(self._special("iter"))})
+        iterator = self._special("iter")
+        if not isinstance(iterator, RemoteIterator):
+            raise TypeError("the candidate's object is not iterable")
+        return iterator
 
     def __eq__(self, other: object) -> bool:
         return self is other
