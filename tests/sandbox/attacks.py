@@ -91,7 +91,7 @@ def harm(case: dict, outcome, verdict, seconds: float, escape: str, world: dict)
     said = outcome.printed + outcome.reason + verdict.reason
     for check_ in case["must_not"]:
         kind = check_["check"]
-        path = os.path.expanduser(filled(check_.get("path", ""), escape))
+        path = filled(check_.get("path", ""), escape).replace("~", os.environ.get("HOME", "/"), 1)
         if path.startswith("{cwd}"):
             bad = bool(left_in_scratch())
         elif kind == "path_created":

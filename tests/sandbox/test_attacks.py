@@ -1,4 +1,4 @@
-"""Every attack of the case tables fails and harms nothing, every honest completion passes: as this user and as nobody."""
+"""Attacks fail and harm nothing, honest completions pass: as this user, as nobody, and without namespaces."""
 
 import json
 import os
@@ -33,10 +33,11 @@ def escape() -> Iterator[Path]:
 
 
 def run(python: str, table: Path, escape: Path, user: int | None, extra: dict[str, str]) -> list[dict]:
+    environment = {"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"], "HOME": str(escape), **extra}
     done = subprocess.run(
-        [python, str(HERE / "attacks.py"), str(table), str(escape)],
-        capture_output=True, text=True, timeout=280, user=user, group=user, extra_groups=[] if user else None, cwd="/",
-        env={"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"], "HOME": str(escape), "PYTHONDONTWRITEBYTECODE": "1", **extra},
+        [python, "-B", str(HERE / "attacks.py"), str(table), str(escape)],
+        capture_output=True, text=True, timeout=280, check=False, cwd="/", env=environment,
+        user=user, group=user, extra_groups=[] if user else None,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     return [json.loads(line) for line in done.stdout.splitlines()]

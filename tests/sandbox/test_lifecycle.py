@@ -129,7 +129,8 @@ def jobs(count: int) -> list[tuple[str, str, bool]]:
         lambda i: ("python", f"import os\ndef add(a, b):\n    os._exit({i % 3})", False),
         lambda i: ("python", f"def add(a, b)\n    return {i}", False),
         lambda i: ("python", f"print('x' * {i % 50000})\nx = [0] * {i}\ndef add(a, b):\n    return a + b", True),
-        lambda i: ("python", f"import os\nfor fd in range(3, 30):\n    try: os.write(fd, b'{i}')\n    except OSError: pass\n"
+        lambda i: ("python", f"import os\nfor fd in range(3, 30):\n    try: os.write(fd, b'{i}')\n"
+                             "    except OSError: pass\n"
                              "def add(a, b):\n    return 3", False),
         lambda i: ("sql", f"SELECT a FROM t WHERE a < 9 AND {i} = {i}", True),
         lambda i: ("sql", f"SELECT a + {i % 7 + 1} FROM t", False),
@@ -153,7 +154,7 @@ def test_lanes_killed_at_random_change_no_verdict() -> None:
     work = jobs(count)
     for job in work[:20]:
         judged(job)
-    descriptors = len(os.listdir("/proc/self/fd"))
+    descriptors = open_descriptors()
     memory = resident()
     killed: Counter[str] = Counter()
     stop = threading.Event()
@@ -169,7 +170,7 @@ def test_lanes_killed_at_random_change_no_verdict() -> None:
     sessions = [lane.process.pid for kind in (CHECK, sql.KIND) for lane in pool_of(kind).lanes()]
     close_all()
     assert wait_until(lambda: not any(of_session(one) for one in sessions))
-    assert len(os.listdir("/proc/self/fd")) <= descriptors
+    assert open_descriptors() <= descriptors
     assert resident() - memory < 64 << 20
     assert not children_left()
 
@@ -188,6 +189,10 @@ def kill_at_random(stop: threading.Event, killed: Counter) -> None:
             killed["keeper" if victim == session else "inside"] += 1
         except ProcessLookupError:
             continue
+
+
+def open_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def resident() -> int:
