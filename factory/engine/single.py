@@ -186,3 +186,26 @@ def _source(data: Path | None) -> Source:
     if data is not None and not data.is_dir():
         raise BadInput(f"--data {data}: no such folder; expected the mirror of the datasets (FACTORY_DATA)")
     return Source(data)
+
+
+def subjects_of(store: Path, variants: Sequence[str], base: str | None, seed: int) -> dict[str, dict[str, Any]]:
+    """What is needed to load each variant, by the name it was asked for: see `factory.evaluation.answer`.
+
+    Raises:
+        UnknownName: a variant that is not in the store.
+        BadInput: the embedded base has not been built yet.
+    """
+    place, plan = Store(store), Plan()
+    found = {}
+    for text in variants:
+        _, where, ref, _ = _subjects(place, plan, (text,), base, seed)[0]
+        made = where[1]
+        if made is not None and not place.has(made):
+            raise BadInput(f"the base {made.title} is not in {store}; build it with 'factory base --seed {made.seed}'")
+        folder = str(place.open(ref)) if ref and ref.kind != "base" else None
+        found[text] = {
+            "base": where[0].to_json(),
+            "adapter": folder if ref and ref.kind in ("adapter", "merge") else None,
+            "model": folder if ref and ref.kind == "model" else None,
+        }
+    return found

@@ -39,4 +39,17 @@ def find(store: Store, text: str, *, base: str | None = None, kinds: tuple[str, 
     titles = sorted({ref.title for ref in candidates})
     if len(titles) > 1:
         raise BadInput(f"'{text}' could be {' or '.join(titles)}; give the full name")
-    return max(candidates, key=lambda ref: (str(store.card(ref)["created"]), ref.key))
+    # By the folder's time, not its card's: a damaged one must be found too, to be removed.
+    return max(candidates, key=lambda ref: (store.path(ref).stat().st_mtime_ns, ref.key))
+
+
+def find_any(store: Store, text: str) -> Ref:
+    """Anything in the store: by its full title (cells and searches have no short name), else as `find` does.
+
+    Raises:
+        UnknownName, BadInput: as `find`.
+    """
+    titled = [ref for ref in store.refs() if text in (ref.title, f"{ref.title}@{ref.key}", ref.key)]
+    if titled:
+        return max(titled, key=lambda ref: (store.path(ref).stat().st_mtime_ns, ref.key))
+    return find(store, text, kinds=("base", *VARIANT_KINDS))

@@ -14,6 +14,7 @@ VARIANT = re.compile(
     r"^(?:(?P<base>[^:]+)/)?(?:(?P<kind>adapter|merge|model):)?(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)"
     r"(?:@(?P<step>\d+))?(?:#(?P<seed>\d+))?$"
 )
+FOLDER = re.compile(r"^(?P<name>.+)-s(?P<seed>\d+)-(?P<key>[0-9a-f]{8,})$")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -38,6 +39,15 @@ class Ref:
     def folder(self) -> Path:
         """Its place below the store's root."""
         return Path(self.base, f"{self.kind}s", f"{self.name}-s{self.seed}-{self.key}")
+
+    @classmethod
+    def of_folder(cls, folder: Path) -> Ref | None:
+        """What a store folder holds, by its name alone; None if it is not one of the store's."""
+        match = FOLDER.match(folder.name)
+        kind = folder.parent.name.removesuffix("s")
+        if match is None or kind not in KINDS:
+            return None
+        return cls(folder.parent.parent.name, kind, match["name"], int(match["seed"]), match["key"])
 
     @property
     def title(self) -> str:

@@ -112,7 +112,7 @@ class Store:
         return self.path(ref)
 
     def refs(self, kind: str | None = None) -> Iterator[Ref]:
-        """All finished things, in the order of their folders' names.
+        """All things that stand under a final name, damaged ones too, in the order of their folders' names.
 
         Raises:
             StoreError: the store's folder is not one.
@@ -123,9 +123,10 @@ class Store:
             if not self.root.is_dir():
                 raise StoreError(f"{self.root}: is a file; --store takes a folder")
             for place in [kind] if kind else KINDS:
-                for path in sorted(self.root.glob(f"*/{place}s/*/{CARD}")):
-                    if not path.parent.name.startswith("."):
-                        yield Ref(**read_card(path)["ref"])
+                for path in sorted(self.root.glob(f"*/{place}s/*")):
+                    ref = Ref.of_folder(path)
+                    if ref is not None and path.is_dir():
+                        yield ref
 
     def remove(self, ref: Ref) -> Path:
         """Remove a finished thing: renamed away first, so that a kill leaves nothing that looks finished."""

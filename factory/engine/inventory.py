@@ -1,0 +1,99 @@
+"""What is in a store: a list, one thing's whole history, and what would be lost with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from factory.core.errors import CorruptFile
+from factory.store.ref import Ref
+from factory.store.store import Store
+
+
+def inventory(store: Store, kind: str | None = None) -> list[dict[str, Any]]:
+    """Everything finished: full name, key, state, age, size, cost and headline numbers; damaged things too."""
+    return [_entry(store, ref) for ref in store.refs(kind)]
+
+
+def history(store: Store, ref: Ref) -> dict[str, Any]:
+    """A thing's card, where it is, and the cards of all it came from, up to the base.
+
+    Raises:
+        CorruptFile: its files are not what its card says.
+    """
+    card = store.card(ref)
+    by_key = {other.key: other for other in store.refs()}
+    parents = []
+    for key in card.get("parents") or []:
+        parent = by_key.get(key)
+        parents.append(history(store, parent) if parent else {"key": key, "missing": True})
+    return {"title": ref.title, "path": str(store.path(ref)), "card": card, "parents": parents}
+
+
+def dependents(store: Store, ref: Ref) -> list[Ref]:
+    """What was made from a thing, directly or not: it stays valid, but its history would have a hole."""
+    parents: dict[Ref, list[str]] = {}
+    for other in store.refs():
+        try:
+            parents[other] = store.card(other).get("parents") or []
+        except CorruptFile:
+            continue
+    found: list[Ref] = []
+    keys = {ref.key}
+    growing = True
+    while growing:
+        new = [other for other, mine in parents.items() if other not in found and other != ref and keys & set(mine)]
+        found += new
+        keys |= {other.key for other in new}
+        growing = bool(new)
+    return found
+
+
+def _entry(store: Store, ref: Ref) -> dict[str, Any]:
+    path = store.path(ref)
+    entry: dict[str, Any] = {"title": ref.title, "kind": ref.kind, "key": ref.key, "path": str(path)}
+    entry["bytes"] = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    try:
+        card = store.card(ref)
+    except CorruptFile as error:
+        return {**entry, "state": "damaged", "problem": str(error)}
+    return {
+        **entry,
+        "state": "finished",
+        "created": card["created"],
+        "cpu_seconds": card["cost"]["cpu_seconds"],
+        "summary": _summary(card),
+    }
+
+
+def _summary(card: dict[str, Any]) -> str:
+    """The few numbers that tell one thing of a kind from another."""
+    kind = card["ref"]["kind"]
+    if kind == "cell":
+        numbers = card["metrics"]
+        return "  ".join(f"{name} {numbers[name]:.3f}" for name in ("sampled", "greedy") if numbers[name] is not None)
+    if kind == "adapter":
+        return f"{card['recipe']['max_steps']} steps on {', '.join(card['trained_tasks'])}"
+    if kind == "merge":
+        weights = ", ".join(f"{weight:g}" for weight in card["weights"] or [])
+        return f"{card['method']} of {len(card['parents'])}, weights {weights}"
+    if kind == "search":
+        return f"chose weight {card['chosen']:g} of {len(card['trials'])}"
+    if kind == "base":
+        return f"{card['metrics']['parameters']:,} parameters"
+    return ""
+
+
+def readable(size: int) -> str:
+    """Bytes for people."""
+    amount = float(size)
+    for unit in ("B", "KiB", "MiB"):
+        if amount < 1024:
+            return f"{amount:.0f} {unit}"
+        amount /= 1024
+    return f"{amount:.1f} GiB"
+
+
+def store_bytes(root: Path) -> int:
+    """Size of everything below a folder."""
+    return sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
