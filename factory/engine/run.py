@@ -29,6 +29,7 @@ class Result:
         folder: the study's own folder; None if the run stopped before the matrix.
         table: the matrix as text.
         report: the report's path.
+        warnings: what the cards of its jobs warn of.
     """
 
     built: int
@@ -37,6 +38,7 @@ class Result:
     folder: Path | None = None
     table: str = ""
     report: Path | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def missing(store: Store, plan: Plan, only: str | None = None, force: Sequence[str] = ()) -> list[Job]:
@@ -98,13 +100,14 @@ def run_plan(
         run_jobs(store, todo, watcher, workers, user_root)
     jobs = [job for job in plan.jobs if only is None or STAGES.index(job.stage) <= STAGES.index(only)]
     stages = cost_by_stage(store, jobs)
+    warnings = tuple(f"{job.ref.title}: {text}" for job in jobs if (text := store.card(job.ref).get("warning")))
     counts = len(todo), len(jobs) - len(todo)
     if only is not None and STAGES.index(only) < STAGES.index("matrix"):
-        return Result(*counts, stages)
+        return Result(*counts, stages, warnings=warnings)
     folder = write_study(store, study, plan, stages)
     table = print_matrix(load_matrix(store, folder))
     report = build_report(store, folder) if only in (None, "report") else None
-    return Result(*counts, stages, folder, table, report)
+    return Result(*counts, stages, folder, table, report, warnings)
 
 
 def cost_by_stage(store: Store, jobs: Sequence[Job]) -> dict[str, dict[str, float]]:

@@ -54,6 +54,7 @@ def result_json(prepared: Prepared, result: Result) -> dict[str, Any]:
         "built": result.built,
         "found": result.found,
         "stages": result.stages,
+        "warnings": list(result.warnings),
         "matrix": str(result.folder / "matrix.json") if result.report and result.folder else None,
         "report": str(result.report) if result.report else None,
     }
@@ -69,6 +70,7 @@ def result_text(result: Result) -> str:
         )
     total = sum(cost["cpu_seconds"] for cost in result.stages.values())
     lines.append(f"{'total':<10}{result.built + result.found:>5}{total:>9.1f}")
+    lines += ["", *(f"warning: {text}" for text in result.warnings)] if result.warnings else []
     lines += ["", f"built {result.built}, found {result.found} finished"]
     if result.report:
         lines.append(f"report: {result.report}")

@@ -75,12 +75,16 @@ def items_of(benchmark: Benchmark, split: Any, source: Source, limit: int | None
 
 
 def metrics_of(outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """Mean score over samples and over greedy answers, unscorable ones excluded and counted."""
+    """Mean score over samples and over greedy answers, unscorable ones excluded and counted.
+
+    `mixed` is the share of items whose samples did not all score the same: what a group of that size could learn from.
+    """
     sampled = [score for o in outcomes for score in o.scores]
     greedy = [o.greedy for o in outcomes if len(o.completions) > len(o.scores)]
     return {
         "sampled": _mean(sampled),
         "greedy": _mean(greedy),
+        "mixed": _mean([float(len(set(o.scores)) > 1) for o in outcomes if len(o.scores) > 1]),
         "unscorable": sum(score is None for score in [*sampled, *greedy]),
     }
 
