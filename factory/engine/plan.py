@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from factory.benchmarks._benchmark import Benchmark, load_benchmark
@@ -68,14 +67,13 @@ class Plan:
         return job.ref
 
 
-def plan_study(store: Store, study: Study, data: Path | None) -> Plan:
+def plan_study(store: Store, study: Study, source: Source) -> Plan:
     """Plan a whole study; everything it names is checked here, before any work.
 
     Raises:
         UnknownName: a task, strategy, recipe, method, adapter or benchmark that does not exist.
         BadInput: a recipe that does not parse, rows that cannot be had.
     """
-    source = Source(data)
     recipes = {name: study.recipe(name) for name in study.adapters}
     for name, recipe in recipes.items():
         check_recipe(name, recipe, source)

@@ -13,6 +13,7 @@ from factory.core.config import parse, with_overrides
 from factory.core.errors import BadInput
 from factory.core.recipes import EmbeddedRecipe, adapter_recipe
 from factory.core.study import Decoding
+from factory.engine.catalogue import source_of
 from factory.engine.local import run_jobs
 from factory.engine.plan import Job, Plan, check_recipe, plan_adapter, plan_base, plan_cell
 from factory.engine.watch import watching
@@ -20,7 +21,6 @@ from factory.models.bases import Base
 from factory.store.find import find
 from factory.store.ref import Ref
 from factory.store.store import Store
-from factory.tasks._task import Source
 
 EMBEDDED_TASKS = ("tiny_math", "tiny_sql", "tiny_python", "tiny_ops")
 
@@ -58,7 +58,7 @@ def plan_adapters(
     Raises:
         UnknownName, BadInput: what is wrong, in one line.
     """
-    place, plan, source = Store(store), Plan(), _source(data)
+    place, plan, source = Store(store), Plan(), source_of(data)
     discover.set_user_root(Path())
     overrides = with_overrides({}, settings)
     recipes = {Path(name).stem: adapter_recipe(name, overrides) for name in names}
@@ -82,7 +82,7 @@ def plan_cells(
     Raises:
         UnknownName, BadInput: what is wrong, in one line.
     """
-    place, plan, source = Store(store), Plan(), _source(data)
+    place, plan, source = Store(store), Plan(), source_of(data)
     discover.set_user_root(Path())
     options = parse(Decoding, decoding, "decoding").model_dump()
     found = [load_benchmark(name, "--benchmark") for name in benchmarks or EMBEDDED_TASKS]
@@ -180,12 +180,6 @@ def _base_of(store: Store, ref: Ref, asked: tuple[Base, Ref | None] | None) -> t
         if made.key == card["hash"]:
             return Base(made.base, str(store.path(made).resolve()), None, made.key), made
     raise BadInput(f"{ref.title} was made on a base that is not in the store; name it with --base")
-
-
-def _source(data: Path | None) -> Source:
-    if data is not None and not data.is_dir():
-        raise BadInput(f"--data {data}: no such folder; expected the mirror of the datasets (FACTORY_DATA)")
-    return Source(data)
 
 
 def subjects_of(store: Path, variants: Sequence[str], base: str | None, seed: int) -> dict[str, dict[str, Any]]:

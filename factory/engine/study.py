@@ -12,6 +12,7 @@ from factory.core.config import parse, read_yaml, with_overrides
 from factory.core.errors import BadInput
 from factory.core.recipes import find_recipe
 from factory.core.study import Study
+from factory.engine.catalogue import source_of
 from factory.engine.plan import Plan, plan_study
 from factory.engine.run import Result, run_plan
 from factory.store.store import Store
@@ -53,14 +54,13 @@ def prepare(store: Path, name: str, settings: Sequence[str], changes: Mapping[st
                 key: {k: v for k, v in (over or {}).items() if k != "limit"} for key, over in benchmarks.items()
             }
     study = parse(Study, plain, str(path))
-    if data is not None and not data.is_dir():
-        raise BadInput(f"--data {data}: no such folder; expected the mirror of the datasets (FACTORY_DATA)")
+    source = source_of(data)
     user_root = path.resolve().parent
     if user_root.name == "studies":
         user_root = user_root.parent
     discover.set_user_root(user_root)
     place = Store(store)
-    return Prepared(place, study, plan_study(place, study, data), user_root)
+    return Prepared(place, study, plan_study(place, study, source), user_root)
 
 
 def run_prepared(prepared: Prepared, *, workers: int, only: str | None = None, force: Sequence[str] = ()) -> Result:

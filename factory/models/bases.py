@@ -77,6 +77,7 @@ def _check_whole(path: Path) -> None:
 
 
 def _hub(text: str) -> Base:
+    import httpx2
     from huggingface_hub import HfApi, try_to_load_from_cache
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled, RepositoryNotFoundError
 
@@ -90,7 +91,7 @@ def _hub(text: str) -> Base:
         info = HfApi().model_info(name, revision=revision or None)
     except (RepositoryNotFoundError, HFValidationError) as error:
         raise BadInput(f"base '{text}': no such folder and no such model on the Hub; {remedy}") from error
-    except (HfHubHTTPError, OfflineModeIsEnabled, OSError) as error:
+    except (HfHubHTTPError, OfflineModeIsEnabled, OSError, httpx2.TransportError) as error:
         raise BadInput(
             f"base '{text}': no such folder, and the Hub cannot be asked ({type(error).__name__}); {remedy}, "
             "or download it first"

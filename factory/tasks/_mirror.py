@@ -80,12 +80,13 @@ def hub_revision(dataset: str) -> str:
     Raises:
         BadInput: the Hub cannot be asked.
     """
+    import httpx2
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
     try:
         return str(HfApi().dataset_info(dataset).sha)
-    except (HfHubHTTPError, OfflineModeIsEnabled, OSError) as error:
+    except (HfHubHTTPError, OfflineModeIsEnabled, OSError, httpx2.TransportError) as error:
         raise BadInput(
             f"dataset {dataset}: the Hub cannot be asked ({type(error).__name__}); "
             "give an offline mirror with --data DIR or FACTORY_DATA"

@@ -57,6 +57,11 @@ class Task:
     answer_in_prompt: bool = False
     fingerprint: Callable[[Source], str] = _nothing_read
 
+    @property
+    def generated(self) -> bool:
+        """Whether the rows are made here, from nothing."""
+        return self.fingerprint is _nothing_read
+
 
 def split_of(*content: object) -> Split:
     """The split a row belongs to, by a hash of its content: 70 % train, 10 % dev, 20 % test."""
