@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,9 @@ def main(arguments: list[str] | None = None) -> None:
     # Also taken after the command, where people type it.
     debug = "--debug" in arguments
     arguments = [text for text in arguments if text != "--debug"]
+    if not debug:
+        # What libraries warn of is for their callers, which is us.
+        warnings.simplefilter("ignore")
     try:
         group.main(args=arguments, prog_name="factory", standalone_mode=False)
     except click.ClickException as error:

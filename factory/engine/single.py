@@ -144,25 +144,40 @@ def _run(single: Single, workers: int, force: bool) -> None:
 def _subjects(
     store: Store, plan: Plan, variants: Sequence[str], base: str | None, seed: int
 ) -> list[tuple[str, tuple[Base, Ref | None], Ref | None, list[str]]]:
-    """(title, base, ref, trained tasks) of each variant; a variant of the store brings its own base."""
-    if base is not None or not variants or variants == ("base",):
-        asked: tuple[Base, Ref | None] | None = plan_base(store, plan, base or "embedded", seed, EmbeddedRecipe())
-    else:
-        asked = None
+    """(title, base, ref, trained tasks) of each variant; a variant of the store brings its own base.
+
+    `base` is the one asked for, else that of the other variants, else the one built last, else the embedded one.
+    """
+    asked = plan_base(store, plan, base, seed, EmbeddedRecipe()) if base is not None else None
     label = asked[0].label if asked else None
+    stored = {text: find(store, text, base=label) for text in variants if text != "base"}
+    bases = {text: _base_of(store, ref, asked) for text, ref in stored.items()}
+    own = asked or next(iter(bases.values()), None) or _built_last(store, seed)
+    own = own or plan_base(store, plan, "embedded", seed, EmbeddedRecipe())
     if not variants:
-        built = [ref.title for kind in ("adapter", "merge") for ref in store.refs(kind) if ref.base == label]
-        variants = ["base", *dict.fromkeys(built)]
+        made = [ref for kind in ("adapter", "merge") for ref in store.refs(kind) if ref.base == own[0].label]
+        stored = {ref.title: find(store, ref.title) for ref in made}
+        bases = dict.fromkeys(stored, own)
+        variants = ["base", *stored]
     subjects: list[tuple[str, tuple[Base, Ref | None], Ref | None, list[str]]] = []
     for text in variants:
         if text == "base":
-            where = asked or plan_base(store, plan, "embedded", seed, EmbeddedRecipe())
-            subjects.append(("base", where, where[1], []))
-            continue
-        ref = find(store, text, base=label)
-        where = _base_of(store, ref, asked)
-        subjects.append((f"{ref.kind}:{ref.name}", where, ref, list(store.card(ref).get("trained_tasks", []))))
+            subjects.append(("base", own, own[1], []))
+        else:
+            ref = stored[text]
+            trained = list(store.card(ref).get("trained_tasks", []))
+            subjects.append((f"{ref.kind}:{ref.name}", bases[text], ref, trained))
     return subjects
+
+
+def _built_last(store: Store, seed: int) -> tuple[Base, Ref | None] | None:
+    """The base in the store that was built last, one of this seed before others."""
+    made = list(store.refs("base"))
+    made = [ref for ref in made if ref.seed == seed] or made
+    if not made:
+        return None
+    ref = max(made, key=lambda one: store.path(one).stat().st_mtime_ns)
+    return Base(ref.base, str(store.path(ref).resolve()), None, ref.key), ref
 
 
 def _base_of(store: Store, ref: Ref, asked: tuple[Base, Ref | None] | None) -> tuple[Base, Ref | None]:
@@ -191,8 +206,8 @@ def subjects_of(store: Path, variants: Sequence[str], base: str | None, seed: in
     """
     place, plan = Store(store), Plan()
     found = {}
-    for text in variants:
-        _, where, ref, _ = _subjects(place, plan, (text,), base, seed)[0]
+    subjects = _subjects(place, plan, variants, base, seed)
+    for text, (_, where, ref, _) in zip(variants, subjects, strict=True):
         made = where[1]
         if made is not None and not place.has(made):
             raise BadInput(f"the base {made.title} is not in {store}; build it with 'factory base --seed {made.seed}'")

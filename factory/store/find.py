@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from factory.core.atomic import read_json
 from factory.core.errors import BadInput, UnknownName
 from factory.store.ref import Ref, VariantName
 from factory.store.store import Store
@@ -10,7 +11,7 @@ VARIANT_KINDS = ("adapter", "merge", "model")
 
 
 def find(store: Store, text: str, *, base: str | None = None, kinds: tuple[str, ...] = VARIANT_KINDS) -> Ref:
-    """The stored variant that a name means: the newest where several recipes of that name were built.
+    """The stored variant that a name means: the study's that ran last, else the newest of that name.
 
     Args:
         text: `adapter:math`, `math`, `merge:ties#1`, `embedded-s0/adapter:math`.
@@ -31,8 +32,9 @@ def find(store: Store, text: str, *, base: str | None = None, kinds: tuple[str, 
     if not candidates:
         known = {f"{ref.kind}:{ref.name}" if wanted.kind else ref.name for kind in kinds for ref in store.refs(kind)}
         raise UnknownName("variant", text, known, f"store {store.root}")
-    if base is not None and wanted.base is None:
-        candidates = [ref for ref in candidates if ref.base == base] or candidates
+    if wanted.base is None:
+        near = [ref for ref in candidates if ref.base == base] if base else _of_current_study(store, candidates)
+        candidates = near or candidates
     if wanted.seed is None:
         first = min(ref.seed for ref in candidates)
         candidates = [ref for ref in candidates if ref.seed == first]
@@ -41,6 +43,16 @@ def find(store: Store, text: str, *, base: str | None = None, kinds: tuple[str, 
         raise BadInput(f"'{text}' could be {' or '.join(titles)}; give the full name")
     # By the folder's time, not its card's: a damaged one must be found too, to be removed.
     return max(candidates, key=lambda ref: (store.path(ref).stat().st_mtime_ns, ref.key))
+
+
+def _of_current_study(store: Store, candidates: list[Ref]) -> list[Ref]:
+    """Those of the candidates that the study run last has made."""
+    cards = sorted(store.root.glob("studies/*/card.json"), key=lambda path: path.stat().st_mtime_ns)
+    if not cards:
+        return []
+    variants = read_json(cards[-1]).get("variants", [])
+    current = [Ref(**variant["ref"]) for variant in variants if variant.get("ref")]
+    return [ref for ref in candidates if ref in current]
 
 
 def find_any(store: Store, text: str) -> Ref:
