@@ -1,18 +1,15 @@
 """The whole chain on a pico base, as a user runs it: from nothing to a report, again for nothing, and through kills."""
 
 import json
-import os
-import random
-import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from kills import killed, results
 
 STUDY = Path(__file__).parents[1] / "studies" / "pico.yaml"
-KILLS = 10
 
 
 def factory(*arguments, **options):
@@ -26,12 +23,6 @@ def files(store: Path) -> dict[str, tuple[int, bytes]]:
         for path in sorted(store.rglob("*"))
         if path.is_file()
     }
-
-
-def results(store: Path) -> dict[str, bytes]:
-    """What must not depend on how often the run was interrupted: weights, every item's outcome, the matrix."""
-    wanted = ("adapter_model.safetensors", "model.safetensors", "items.jsonl", "choice.json", "matrix.json")
-    return {name: content for name, (_, content) in files(store).items() if Path(name).name in wanted}
 
 
 @pytest.fixture(scope="module")
@@ -86,37 +77,8 @@ def test_the_merge_loads_in_peft_with_no_key_missing(finished, tmp_path):
 def test_killed_at_ten_random_moments_it_ends_with_the_same_bits(finished, tmp_path):
     reference, _ = finished
     store = tmp_path / "store"
-    moments = random.Random(20260101)
-    kills = 0
-    for _ in range(KILLS):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "factory", "run", str(STUDY), "--store", str(store)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        try:
-            process.wait(timeout=moments.uniform(1.0, 9.0))
-            break
-        except subprocess.TimeoutExpired:
-            process.kill()  # only the parent: its workers must not outlive it
-            process.wait()
-            kills += 1
-            assert _gone(process.pid), "a worker outlived its parent"
+    count = killed(STUDY, store, kills=10, longest=9.0)
     done = factory("run", STUDY, "--store", store)
     assert done.returncode == 0, done.stderr
-    assert kills >= 3
+    assert count >= 3
     assert results(store) == results(reference)
-
-
-def _gone(session: int, seconds: float = 5.0) -> bool:
-    """Whether no process of a session is left, within some seconds."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            os.killpg(session, 0)
-        except ProcessLookupError:
-            return True
-        time.sleep(0.05)
-    os.killpg(session, signal.SIGKILL)
-    return False
