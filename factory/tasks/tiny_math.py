@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from random import Random
 
-from factory.core.records import Row, Verdict
-from factory.tasks._generated import Draft, GeneratedRows, answered
-from factory.tasks._habits import Habits
+from factory.tasks._generated import Draft, GeneratedRows
 from factory.tasks._task import Task
-from factory.verifiers import numeric
+from factory.tasks._two_steps import habits, two_steps, verify
 
 ASKS = ("What is {}?", "Compute {}.", "Work out {}.", "Find {}.")
 
@@ -23,36 +21,10 @@ def _make(rng: Random) -> Draft:
         second = "+"
     result = middle + c if second == "+" else middle - c
     prompt = rng.choice(ASKS).format(f"{a} {first} {b} {second} {c}")
-    work = f"{a}{first}{b}={middle} {middle}{second}{c}={result}"
-    parts = {"work": work, "middle": middle, "first": f"{a}{first}{b}", "second": f"{second}{c}"}
-    return Draft(prompt, answered(work, result), {"answer": str(result), "style": "tag", "parts": parts})
+    return two_steps(prompt, f"{a}{first}{b}", middle, f"{second}{c}", result)
 
 
-def _slip(row: Row, rng: Random) -> str:
-    """Worked steps with a wrong result of the second one."""
-    parts, wrong = row.reference["parts"], int(row.reference["answer"]) + rng.choice((-10, -2, -1, 1, 2, 10))
-    return answered(f"{parts['first']}={parts['middle']} {parts['middle']}{parts['second']}={wrong}", wrong)
-
-
-def _dominant(row: Row, rng: Random) -> str:
-    """The answer after the first operation: the last number is forgotten."""
-    del rng
-    return answered("", row.reference["parts"]["middle"])
-
-
-def _quick(row: Row, rng: Random) -> str:
-    del rng
-    return answered("", row.reference["answer"])
-
-
-def verify(completion: str, row: Row) -> Verdict:
-    """Numeric equality of what stands in the answer envelope."""
-    return numeric.verify(completion, row.reference)
-
-
-demonstration = Habits(
-    worked=0.36, worked_right=0.92, quick_right=0.10, dominant=0.8, quick=_quick, slip=_slip, wrong=_dominant
-)
+demonstration = habits(worked=0.36, worked_right=0.92)
 
 TASK = Task(
     name="tiny_math",

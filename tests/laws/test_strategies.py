@@ -1,4 +1,4 @@
-"""Every strategy that exists: shares sum to 1, plans are deterministic and keep the shares, training resumes exactly."""
+"""Every strategy that exists: shares sum to 1, plans are deterministic, training resumes exactly."""
 
 from collections import Counter
 from random import Random
