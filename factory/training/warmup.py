@@ -6,11 +6,13 @@ that the base has them only in part. Deterministic from recipe and seed, on one 
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from factory.core.atomic import write_bytes
 from factory.core.config import parse
 from factory.core.discover import load
 from factory.core.errors import BadInput
@@ -29,6 +31,8 @@ VERSION = 1
 MUON_RATE, ADAMW_RATE, RAMP_STEPS = 0.02, 6e-3, 50
 TOKENIZER_TEXTS = 1500
 REPORT_EVERY = 25
+CHECKPOINT_EVERY = 100
+CHECKPOINT = "warmup.pt"
 
 Text = tuple[str, str]
 
@@ -38,8 +42,7 @@ def build_base(store: Store, ref: Ref, spec: dict[str, Any], report: Report) -> 
     recipe = parse(EmbeddedRecipe, spec["recipe"], "embedded base")
 
     def make(out: Path, state: Path) -> dict[str, Any]:
-        del state
-        model, tokenizer, loss = warm_up(recipe, spec["seed"], report)
+        model, tokenizer, loss = warm_up(recipe, spec["seed"], report, state)
         model.save_pretrained(out)
         tokenizer.save_pretrained(out)
         parameters = sum(p.numel() for p in model.parameters())
@@ -54,9 +57,12 @@ def build_base(store: Store, ref: Ref, spec: dict[str, Any], report: Report) -> 
 
 
 def warm_up(
-    recipe: EmbeddedRecipe, seed: int, report: Report
+    recipe: EmbeddedRecipe, seed: int, report: Report, state: Path | None = None
 ) -> tuple[Qwen2ForCausalLM, PreTrainedTokenizerFast, float]:
     """Train the embedded base; gives the model, its tokenizer and the last step's loss.
+
+    Args:
+        state: a folder for a checkpoint, from which a run that was killed goes on to the same bits.
 
     Raises:
         BadInput: a task of the recipe has no demonstrations.
@@ -73,7 +79,10 @@ def warm_up(
     optimizers = _optimizers(model)
     rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in optimizers]
     loss = torch.zeros(())
-    for step in range(recipe.steps):
+    begin = _resume(state, model, optimizers)
+    for _ in range(begin * recipe.batch_size):
+        next(texts)
+    for step in range(begin, recipe.steps):
         share = _rate_share(step, recipe.steps)
         for optimizer, initial in zip(optimizers, rates, strict=True):
             for group, rate in zip(optimizer.param_groups, initial, strict=True):
@@ -92,7 +101,31 @@ def warm_up(
             optimizer.zero_grad(set_to_none=True)
         if (step + 1) % REPORT_EVERY == 0:
             report(f"warm-up step {step + 1}/{recipe.steps}, loss {loss.item():.3f}", (step + 1) / recipe.steps)
+        if state is not None and (step + 1) % CHECKPOINT_EVERY == 0:
+            _checkpoint(state, step + 1, model, optimizers)
     return model.eval(), tokenizer, round(loss.item(), 4)
+
+
+def _checkpoint(state: Path, step: int, model: Qwen2ForCausalLM, optimizers: list[torch.optim.Optimizer]) -> None:
+    import torch
+
+    content = io.BytesIO()
+    kept = {"step": step, "model": model.state_dict(), "optimizers": [one.state_dict() for one in optimizers]}
+    torch.save(kept, content)
+    write_bytes(state / CHECKPOINT, content.getvalue())
+
+
+def _resume(state: Path | None, model: Qwen2ForCausalLM, optimizers: list[torch.optim.Optimizer]) -> int:
+    """Load the checkpoint if there is one; gives how many steps are done."""
+    import torch
+
+    if state is None or not (state / CHECKPOINT).is_file():
+        return 0
+    kept = torch.load(state / CHECKPOINT, weights_only=True)
+    model.load_state_dict(kept["model"])
+    for optimizer, own in zip(optimizers, kept["optimizers"], strict=True):
+        optimizer.load_state_dict(own)
+    return int(kept["step"])
 
 
 def _demonstrations(recipe: EmbeddedRecipe, seed: int) -> Iterator[Text]:

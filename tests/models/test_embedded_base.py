@@ -2,6 +2,7 @@
 
 import hashlib
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -47,6 +48,29 @@ def test_the_same_recipe_and_seed_give_the_same_bits(pico_base, tmp_path):
     for name in ("model.safetensors", "tokenizer.json"):
         digests = [hashlib.sha256((folder / name).read_bytes()).hexdigest() for folder in (pico_base, tmp_path)]
         assert digests[0] == digests[1], name
+
+
+def test_a_warm_up_that_was_cut_off_ends_with_the_same_bits(pico_base, tmp_path, monkeypatch):
+    from safetensors.torch import load_file
+
+    from factory.training import warmup
+
+    class CutOff(Exception):
+        pass
+
+    def cut(text, done=None):
+        if "step 50/" in text:
+            raise CutOff
+
+    monkeypatch.setattr(warmup, "CHECKPOINT_EVERY", 20)
+    with pytest.raises(CutOff):
+        warmup.warm_up(PICO, 0, cut, tmp_path)
+    said = []
+    model, _, _ = warmup.warm_up(PICO, 0, lambda text, done=None: said.append(text), tmp_path)
+    assert all("step 25/" not in text for text in said), "it began again"
+    whole = load_file(pico_base / "model.safetensors")
+    own = model.state_dict()
+    assert all(torch.equal(tensor, own[name]) for name, tensor in whole.items())
 
 
 def test_sampling_is_seeded_and_ignores_the_bases_own_generation_settings(pico_base):
