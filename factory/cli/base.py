@@ -14,7 +14,7 @@ from factory.cli._options import emit, json_option, store_option
 @store_option
 @json_option
 def command(*, seed: int, store: Path, json: bool) -> None:
-    """Build the embedded base, or show it if it is there: a tiny Qwen2, partly skilled at the embedded tasks.
+    """Build the embedded base, or show it if it is there: a tiny Llama, partly skilled at the embedded tasks.
 
     \b
     Example:

@@ -20,10 +20,10 @@ FOLDERS = {"adapter recipe": "adapters", "merge recipe": "merge_recipes", "study
 
 
 class EmbeddedRecipe(Strict):
-    """The tiny causal LM that is made here: a random Qwen2 and a short supervised warm-up on generated task rows.
+    """The tiny causal LM that is made here: a random Llama and a short supervised warm-up on generated task rows.
 
     Attributes:
-        hidden_size, intermediate_size, num_hidden_layers, num_attention_heads: Qwen2's.
+        hidden_size, intermediate_size, num_hidden_layers, num_attention_heads: Llama's.
         vocab_size: of the byte-level BPE tokenizer trained on the demonstrations; 256 of them are the byte alphabet.
         max_position_embeddings: longest sequence, in tokens.
         tasks: share of each task in the demonstrations.

@@ -1,4 +1,8 @@
-"""The embedded base before it has learned anything: a byte-level tokenizer and a random Qwen2."""
+"""The embedded base before it has learned anything: a byte-level tokenizer and a random Llama.
+
+Llama, because transformers loads its tokenizer as it was saved; for Qwen2 it puts its own in the place of any other,
+with a normaliser that changes text.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from typing import TYPE_CHECKING
 from factory.core.recipes import EmbeddedRecipe
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
+    from transformers import PreTrainedTokenizerFast, LlamaForCausalLM
 
 PAD, END, SYSTEM, USER, ASSISTANT = "<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>"
 ENVELOPE = ("<answer>", "</answer>")
@@ -57,13 +61,13 @@ def make_tokenizer(texts: Iterable[str], recipe: EmbeddedRecipe) -> PreTrainedTo
     return fast
 
 
-def make_model(tokenizer: PreTrainedTokenizerFast, recipe: EmbeddedRecipe, seed: int) -> Qwen2ForCausalLM:
-    """A random Qwen2 in fp32 with tied embeddings."""
+def make_model(tokenizer: PreTrainedTokenizerFast, recipe: EmbeddedRecipe, seed: int) -> LlamaForCausalLM:
+    """A random Llama in fp32 with tied embeddings."""
     import torch
-    from transformers import GenerationConfig, Qwen2Config, Qwen2ForCausalLM
+    from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(seed)
-    config = Qwen2Config(
+    config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=recipe.hidden_size,
         intermediate_size=recipe.intermediate_size,
@@ -76,7 +80,7 @@ def make_model(tokenizer: PreTrainedTokenizerFast, recipe: EmbeddedRecipe, seed:
         eos_token_id=tokenizer.eos_token_id,
         bos_token_id=None,
     )
-    model = Qwen2ForCausalLM(config)
+    model = LlamaForCausalLM(config)
     model.generation_config = GenerationConfig(
         pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id, do_sample=True, temperature=1.0
     )

@@ -25,9 +25,9 @@ from factory.tasks._task import Source
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
+    from transformers import PreTrainedTokenizerFast, LlamaForCausalLM
 
-VERSION = 1
+VERSION = 2
 MUON_RATE, ADAMW_RATE, RAMP_STEPS = 0.02, 6e-3, 50
 TOKENIZER_TEXTS = 1500
 REPORT_EVERY = 25
@@ -58,7 +58,7 @@ def build_base(store: Store, ref: Ref, spec: dict[str, Any], report: Report) -> 
 
 def warm_up(
     recipe: EmbeddedRecipe, seed: int, report: Report, state: Path | None = None
-) -> tuple[Qwen2ForCausalLM, PreTrainedTokenizerFast, float]:
+) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast, float]:
     """Train the embedded base; gives the model, its tokenizer and the last step's loss.
 
     Args:
@@ -106,7 +106,7 @@ def warm_up(
     return model.eval(), tokenizer, round(loss.item(), 4)
 
 
-def _checkpoint(state: Path, step: int, model: Qwen2ForCausalLM, optimizers: list[torch.optim.Optimizer]) -> None:
+def _checkpoint(state: Path, step: int, model: LlamaForCausalLM, optimizers: list[torch.optim.Optimizer]) -> None:
     import torch
 
     content = io.BytesIO()
@@ -115,7 +115,7 @@ def _checkpoint(state: Path, step: int, model: Qwen2ForCausalLM, optimizers: lis
     write_bytes(state / CHECKPOINT, content.getvalue())
 
 
-def _resume(state: Path | None, model: Qwen2ForCausalLM, optimizers: list[torch.optim.Optimizer]) -> int:
+def _resume(state: Path | None, model: LlamaForCausalLM, optimizers: list[torch.optim.Optimizer]) -> int:
     """Load the checkpoint if there is one; gives how many steps are done."""
     import torch
 
@@ -147,7 +147,7 @@ def _demonstrations(recipe: EmbeddedRecipe, seed: int) -> Iterator[Text]:
         index += 1
 
 
-def _optimizers(model: Qwen2ForCausalLM) -> list[torch.optim.Optimizer]:
+def _optimizers(model: LlamaForCausalLM) -> list[torch.optim.Optimizer]:
     """Muon (Jordan et al. 2024) on the hidden matrices, AdamW on embeddings, norms and biases."""
     import torch
 
