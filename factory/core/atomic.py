@@ -15,9 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from factory.core.errors import CorruptFile, StoreError
+from factory.core.errors import CorruptFile, FactoryError, StoreError
 
 TEMPORARY = ".partial-"
+FULL_BYTES = 1 << 20
 
 _REASONS = {
     errno.ENOSPC: "the disk is full; free some space and run the same command again",
@@ -34,18 +35,28 @@ _REASONS = {
 def clear_os_errors(where: Path | str) -> Iterator[None]:
     """Turn an operating-system error about a folder we write to into one clear line.
 
+    Some libraries report a full disk as an error of their own; it is told by the space that is left.
+
     Raises:
         StoreError: instead of the OSError, naming the place and the remedy.
     """
     try:
         yield
-    except StoreError:
+    except FactoryError:
         raise
-    except OSError as error:
-        reason = _REASONS.get(error.errno or 0)
-        if reason is None:
+    except Exception as error:
+        code = error.errno if isinstance(error, OSError) else None
+        if code not in _REASONS and _is_full(Path(where), error):
+            code = errno.ENOSPC
+        if code not in _REASONS:
             raise
-        raise StoreError(f"cannot write {error.filename or where}: {reason}") from error
+        place = error.filename if isinstance(error, OSError) and error.filename else where
+        raise StoreError(f"cannot write {place}: {_REASONS[code]}") from error
+
+
+def _is_full(where: Path, error: Exception) -> bool:
+    place = next((path for path in [where, *where.absolute().parents] if path.exists()), Path("/"))
+    return "No space left" in str(error) or shutil.disk_usage(place).free < FULL_BYTES
 
 
 def write_bytes(path: Path, content: bytes) -> None:
