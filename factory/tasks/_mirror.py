@@ -34,16 +34,19 @@ def read_rows(path: Path) -> Rows:
     """Rows of a `.json` or `.jsonl` file, gzipped or not.
 
     Raises:
-        CorruptFile: the file is cut off or not JSON.
+        CorruptFile: the file is cut off, not JSON, or not rows.
     """
     try:
         content = path.read_bytes()
         text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
         if path.name.removesuffix(".gz").endswith(".jsonl"):
-            return [json.loads(line) for line in text.split("\n") if line.strip()]
-        rows: Rows = json.loads(text)
+            rows = [json.loads(line) for line in text.split("\n") if line.strip()]
+        else:
+            rows = json.loads(text)
     except (OSError, EOFError, ValueError) as error:
         raise CorruptFile(f"{path}: cannot be read as rows ({error}); the file is damaged, copy it again") from error
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise CorruptFile(f"{path}: expected rows, each an object with named fields; copy the file again")
     return rows
 
 

@@ -26,7 +26,11 @@ def _read(upstream: str, source: Source) -> tuple[Row, ...]:
     plain = read_rows(mirror_file(source, FILES[upstream])) if source.data else hub_rows(HUB, "main", upstream)
     rows = tuple(_row(row, f"{where}, row {n}") for n, row in enumerate(checked(plain, ("question", "answer"), where)))
     for number, row in enumerate(rows):
-        if not verify(row.gold, row).correct:
+        try:
+            accepted = verify(row.gold, row).correct
+        except BadInput as error:
+            raise BadInput(f"{where}, row {number}: {error}; the file is not GSM8K's") from error
+        if not accepted:
             raise BadInput(f"{where}, row {number}: its own answer is not accepted; the file is not GSM8K's")
     return rows
 

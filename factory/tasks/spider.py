@@ -97,7 +97,10 @@ def _with_databases(plain: list[dict[str, Any]], question: str, source: Source, 
 def _schemas(source: Source) -> dict[str, str]:
     """Each database's tables as `name(column, column)` lines."""
     found = {}
-    for schema in read_rows(mirror_file(source, TABLES)):
+    for number, schema in enumerate(read_rows(mirror_file(source, TABLES))):
+        for field in ("db_id", "table_names_original", "column_names_original"):
+            if field not in schema:
+                raise BadInput(f"{TABLES}, database {number}: no '{field}'; the file is not Spider's")
         tables = schema["table_names_original"]
         columns: list[list[str]] = [[] for _ in tables]
         for table, column in schema["column_names_original"]:

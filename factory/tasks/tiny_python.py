@@ -95,5 +95,5 @@ TASK = Task(
     origin="generated",
     rows=GeneratedRows("tiny_python", 1, 8000, _make),
     verify=verify,
-    components=("format", "runs"),
+    components=("format", "runs", "tests"),
 )
