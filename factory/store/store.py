@@ -7,6 +7,7 @@ a key, held by the operating system for the life of the process, keeps two proce
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from factory.core.atomic import clear_os_errors, publish_folder, read_json, write_json
+from factory.core.atomic import clear_os_errors, publish_folder, write_json
 from factory.core.errors import CorruptFile, StoreError
 from factory.core.hashing import file_digest
 from factory.core.provenance import Meter, code_revision, hardware, now, versions
@@ -47,12 +48,9 @@ class Store:
         """Whether it is finished.
 
         Raises:
-            CorruptFile: it is there but a file differs in size from what its card says.
+            CorruptFile: it is there but a file is missing or differs in size from what its card says.
         """
-        path = self.path(ref)
-        if not (path / CARD).is_file():
-            if path.is_dir():
-                raise CorruptFile(f"{path}: its {CARD} is missing; remove the folder and run again")
+        if not self.path(ref).is_dir():
             return False
         self.card(ref)
         return True
@@ -62,12 +60,15 @@ class Store:
 
         Raises:
             StoreError: it is not finished.
-            CorruptFile: a file is missing or of another size.
+            CorruptFile: its card or a file is missing or of another size, or the card is another thing's.
         """
         path = self.path(ref)
-        if not (path / CARD).is_file():
+        if not path.is_dir():
             raise StoreError(f"{ref.title} is not in the store {self.root}")
-        return check_sizes(path)
+        card = check_sizes(path)
+        if card["ref"] != ref.to_json():
+            raise CorruptFile(f"{path / CARD}: belongs to another thing; {_remedy(path)}")
+        return card
 
     def open(self, ref: Ref) -> Path:
         """The finished thing's folder, after comparing every file's hash with its card.
@@ -144,12 +145,23 @@ def read_card(path: Path) -> dict[str, Any]:
     """Read a `card.json`.
 
     Raises:
-        CorruptFile: it is not a card.
+        CorruptFile: it is missing, or not a card.
     """
-    card = read_json(path)
-    if not isinstance(card, dict) or "ref" not in card or "files" not in card:
-        raise CorruptFile(f"{path}: not a card of this store; remove its folder and run again")
+    if not path.is_file():
+        raise CorruptFile(f"{path}: is missing; {_remedy(path.parent)}")
+    try:
+        card: Any = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:  # of the text's encoding, or of JSON
+        raise CorruptFile(f"{path}: not valid JSON ({error}); {_remedy(path.parent)}") from error
+    if not isinstance(card, dict) or "ref" not in card or not _is_list_of_files(card.get("files")):
+        raise CorruptFile(f"{path}: not a card of this store; {_remedy(path.parent)}")
     return card
+
+
+def _is_list_of_files(files: Any) -> bool:
+    return isinstance(files, dict) and all(
+        isinstance(file, dict) and {"bytes", "sha256"} <= file.keys() for file in files.values()
+    )
 
 
 def check_sizes(folder: Path) -> dict[str, Any]:
@@ -160,10 +172,7 @@ def check_sizes(folder: Path) -> dict[str, Any]:
         size = path.stat().st_size if path.is_file() else None
         if size != expected["bytes"]:
             got = "is missing" if size is None else f"has {size} bytes"
-            raise CorruptFile(
-                f"{path}: {got}, its card says {expected['bytes']} bytes; "
-                f"remove it with 'factory rm {_shown(card)}' and run again"
-            )
+            raise CorruptFile(f"{path}: {got}, its card says {expected['bytes']} bytes; {_remedy(folder)}")
     return card
 
 
@@ -172,14 +181,17 @@ def check_hashes(folder: Path) -> None:
     card = read_card(folder / CARD)
     for name, expected in card["files"].items():
         if file_digest(folder / name) != expected["sha256"]:
-            raise CorruptFile(
-                f"{folder / name}: its content is not what its card says; "
-                f"remove it with 'factory rm {_shown(card)}' and run again"
-            )
+            raise CorruptFile(f"{folder / name}: its content is not what its card says; {_remedy(folder)}")
 
 
-def _shown(card: dict[str, Any]) -> str:
-    return Ref(**card["ref"]).title
+def _remedy(folder: Path) -> str:
+    """What to do about a damaged folder; told by its name, since its card may be what is damaged."""
+    ref, root = Ref.of_folder(folder), folder.parents[2] if len(folder.parents) > 2 else Path()
+    if ref is None:
+        return "remove its folder and run again"
+    # With the key: several things may have one title, and only this one is to go.
+    option = "" if root == Path("store") else f" --store {root}"
+    return f"remove it with 'factory rm {ref.title}@{ref.key}{option} --force' and run again"
 
 
 def _card(ref: Ref, fields: dict[str, Any], meter: Meter, out: Path) -> dict[str, Any]:
