@@ -14,6 +14,7 @@ LONGEST = 1 << 20
 """Characters looked at; of a longer completion the last ones, since an answer stands at the end."""
 
 _FENCE = re.compile(r"^[ \t]{0,3}(```+|~~~+)[^\r\n]*$", re.MULTILINE)
+_BRACE = re.compile(r"\\+f?boxed\s*\{|\\.|[{}]", re.DOTALL)
 _OPEN, _CLOSE = "<think>", "</think>"
 
 
@@ -55,17 +56,16 @@ def after_hashes(text: str) -> str | None:
 
 def last_boxed(text: str) -> str | None:
     r"""The content of the last balanced `\boxed{...}` (or `\fbox{...}`); escaped braces do not count as braces."""
-    for match in reversed(list(re.finditer(r"\\f?boxed\s*\{", text))):
-        depth, at = 1, match.end()
-        while at < len(text) and depth:
-            if text[at] == "\\":
-                at += 1
-            elif text[at] in "{}":
-                depth += 1 if text[at] == "{" else -1
-            at += 1
-        if not depth:
-            return text[match.end() : at - 1].strip()
-    return None
+    opened: list[int] = []
+    found = (-1, -1)
+    for match in _BRACE.finditer(text):
+        sign = match.group()
+        if sign == "}":
+            start = opened.pop() if opened else -1
+            found = max(found, (start, match.start()))
+        elif sign.endswith("{") and len(sign) != 2:
+            opened.append(match.end() if len(sign) > 1 else -1)
+    return text[found[0] : found[1]].strip() if found[0] >= 0 else None
 
 
 def fenced_blocks(text: str) -> Iterator[str]:

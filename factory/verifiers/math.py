@@ -27,6 +27,7 @@ from factory.verifiers import _extract
 from factory.verifiers import _math_text as text_of
 
 SECONDS = 4.0
+LONGEST_RAW = 4000
 _FORMULA = re.compile(r"\$\$?([^$]+)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\]")
 _NUMBER = re.compile(r"-?(?:\d[\d,]*\.?\d*|\.\d+)(?:/\d+)?%?")
 
@@ -75,6 +76,8 @@ def verify(completion: str, reference: Mapping[str, Any]) -> Verdict:
     found = answer_of(completion, reference.get("style", "boxed"))
     if found is None or not found.strip():
         return Verdict.of(False, "no answer found", seconds=time.perf_counter() - start, format=0.0)
+    if len(found) > LONGEST_RAW:
+        return Verdict.of(False, "the answer is too long", seconds=time.perf_counter() - start, format=0.0)
     correct, reason = _compare(gold, text_of.plain(found))
     seconds = time.perf_counter() - start
     if correct is None:

@@ -18,7 +18,9 @@ from factory.core.records import Verdict
 from factory.verifiers import _extract, numeric
 from factory.verifiers._arithmetic import NotArithmetic, Step, computed, spelled
 
-_STEP = re.compile(r"(-?\d+)\s*([-+*/])\s*(-?\d+)\s*=\s*(-?\d+(?:/\d+)?)(?![\d.])")
+_STEP = re.compile(
+    r"(?<![\d.])(-?\d{1,30})\s{0,3}([-+*/])\s{0,3}(-?\d{1,30})\s{0,3}=\s{0,3}(-?\d{1,30}(?:/\d{1,30})?)(?![\d.])"
+)
 MOST_STEPS = 1000
 
 

