@@ -1,4 +1,4 @@
-"""Rows made here: drawn from hashed seeds, unique by prompt, split by a hash of the prompt."""
+"""Rows made here: drawn from hashed seeds, unique by prompt, split by a hash of their content."""
 
 from __future__ import annotations
 
@@ -14,12 +14,18 @@ from factory.tasks._task import Source, split_of
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A generated row before it has an id; fields as in `Row`."""
+    """A generated row before it has an id; fields as in `Row`.
+
+    Attributes:
+        content: what the row is about, whatever its words: rephrasings of one question share it, and so land in the
+            same split. Left out, the gold completion.
+    """
 
     prompt: str
     gold: str
     reference: Mapping[str, Any]
     difficulty: int | None = None
+    content: str | None = None
 
 
 def generated(name: str, version: int, count: int, make: Callable[[Random], Draft]) -> dict[Split, list[Row]]:
@@ -35,7 +41,7 @@ def generated(name: str, version: int, count: int, make: Callable[[Random], Draf
             continue
         seen.add(draft.prompt)
         row = Row(key_of(draft.prompt), draft.prompt, draft.gold, draft.reference, draft.difficulty)
-        splits[split_of(draft.prompt)].append(row)
+        splits[split_of(draft.content or draft.gold)].append(row)
     return splits
 
 

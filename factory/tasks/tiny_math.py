@@ -28,10 +28,10 @@ demonstration = habits(worked=0.36, worked_right=0.92)
 
 TASK = Task(
     name="tiny_math",
-    version=1,
+    version=2,
     summary="three-number sums, embedded scale",
     licence="Apache-2.0",
     origin="generated",
-    rows=GeneratedRows("tiny_math", 1, 12000, _make),
+    rows=GeneratedRows("tiny_math", 2, 12000, _make),
     verify=verify,
 )

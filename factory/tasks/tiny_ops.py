@@ -26,10 +26,10 @@ demonstration = habits(worked=0.45, worked_right=0.85)
 
 TASK = Task(
     name="tiny_ops",
-    version=1,
+    version=2,
     summary="a fresh operator in every prompt, embedded scale; in no shipped adapter's training",
     licence="Apache-2.0",
     origin="generated",
-    rows=GeneratedRows("tiny_ops", 1, 6000, _make),
+    rows=GeneratedRows("tiny_ops", 2, 6000, _make),
     verify=verify,
 )

@@ -52,7 +52,7 @@ def _make(rng: Random) -> Draft:
         "style": "tag",
         "parts": {"plan": plan, "body": body, "head": f"def {name}(x):"},
     }
-    return Draft(f"Write {name}(x) that gives {ask}.", answered(plan, gold), reference)
+    return Draft(f"Write {name}(x) that gives {ask}.", answered(plan, gold), reference, content=body)
 
 
 def _dominant(row: Row, rng: Random) -> str:
@@ -89,11 +89,11 @@ demonstration = Habits(
 
 TASK = Task(
     name="tiny_python",
-    version=1,
+    version=2,
     summary="one-line functions run against test cases, embedded scale",
     licence="Apache-2.0",
     origin="generated",
-    rows=GeneratedRows("tiny_python", 1, 8000, _make),
+    rows=GeneratedRows("tiny_python", 2, 8000, _make),
     verify=verify,
     components=("format", "runs", "tests"),
 )

@@ -101,11 +101,11 @@ demonstration = Habits(
 
 TASK = Task(
     name="tiny_sql",
-    version=1,
+    version=2,
     summary="questions on one small table, executed on SQLite, embedded scale",
     licence="Apache-2.0",
     origin="generated",
-    rows=GeneratedRows("tiny_sql", 1, 8000, _make),
+    rows=GeneratedRows("tiny_sql", 2, 8000, _make),
     verify=verify,
     components=("format", "runs"),
 )

@@ -22,7 +22,7 @@ def test_a_prompt_comes_once_and_more_rows_only_add():
     for split in ("train", "dev", "test"):
         assert many[split][: len(few[split])] == few[split]
         assert len({row.prompt for row in many[split]}) == len(many[split])
-        assert all(split_of(row.prompt) == split for row in many[split])
+        assert all(split_of(row.gold) == split for row in many[split])
 
 
 def test_another_version_or_name_draws_other_rows():
