@@ -162,6 +162,20 @@ def test_ids_are_unique_and_splits_share_no_prompt(name):
     assert not prompts["dev"] & prompts["test"]
 
 
+@pytest.mark.parametrize("name", [name for name in ALL if name.startswith("tiny_")])
+def test_a_rephrased_training_row_is_not_held_out(name):
+    """What a generated row is about, its worked steps, its query, its function's body, is in one split only."""
+    _, splits = task_of(name)
+
+    def about(row):
+        parts = row.reference["parts"]
+        return parts.get("body") or row.gold
+
+    contents = {split: {about(row) for row in splits[split]} for split in SPLITS}
+    assert not contents["train"] & (contents["dev"] | contents["test"])
+    assert not contents["dev"] & contents["test"]
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_the_prompt_does_not_give_the_answer_away(name):
     """A text answer never stands in its prompt; a number may by coincidence, so no fixed place may hold it often."""
