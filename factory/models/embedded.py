@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from factory.core.recipes import EmbeddedRecipe
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast, LlamaForCausalLM
+    from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 PAD, END, SYSTEM, USER, ASSISTANT = "<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>"
 ENVELOPE = ("<answer>", "</answer>")

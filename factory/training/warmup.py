@@ -25,7 +25,7 @@ from factory.tasks._task import Source
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedTokenizerFast, LlamaForCausalLM
+    from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 VERSION = 2
 MUON_RATE, ADAMW_RATE, RAMP_STEPS = 0.02, 6e-3, 50
