@@ -32,35 +32,38 @@ def write_frame(descriptor: int, message: Any, largest: int = LARGEST) -> None:
         raise Broken(str(error)) from error
 
 
-def read_exactly(descriptor: int, size: int) -> bytes:
-    """`size` bytes.
-
-    Raises:
-        Broken: the stream ends before.
-    """
-    parts, missing = [], size
-    while missing:
-        try:
-            part = os.read(descriptor, min(missing, 1 << 20))
-        except OSError as error:
-            raise Broken(str(error)) from error
-        if not part:
-            raise Broken("the stream ended")
-        parts.append(part)
-        missing -= len(part)
-    return b"".join(parts)
-
-
 def read_frame(descriptor: int, largest: int = LARGEST) -> Any:
-    """The next message.
+    """The next message. The two sides take turns, so that nothing may follow it yet.
 
     Raises:
-        Broken: the stream ends, or what comes is no message.
+        Broken: the stream ends, or what comes is not one message.
     """
-    (size,) = struct.unpack("=I", read_exactly(descriptor, 4))
+    data = _read(descriptor, 1 << 16)
+    while len(data) < 4:
+        data += _read(descriptor, 4 - len(data))
+    (size,) = struct.unpack_from("=I", data)
     if size > largest:
         raise Broken("a message is too large")
+    missing = size + 4 - len(data)
+    if missing < 0:
+        raise Broken("more than one message came")
+    if missing:
+        parts = [data]
+        while missing:
+            parts.append(_read(descriptor, min(missing, 1 << 20)))
+            missing -= len(parts[-1])
+        data = b"".join(parts)
     try:
-        return json.loads(read_exactly(descriptor, size))
+        return json.loads(data[4:])
     except (ValueError, RecursionError) as error:
         raise Broken("a message is not JSON") from error
+
+
+def _read(descriptor: int, most: int) -> bytes:
+    try:
+        part = os.read(descriptor, most)
+    except OSError as error:
+        raise Broken(str(error)) from error
+    if not part:
+        raise Broken("the stream ended")
+    return part

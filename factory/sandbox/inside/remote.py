@@ -64,11 +64,10 @@ class Channel:
         """
         try:
             while True:
-                ready = {descriptor for descriptor, _ in self._poll.poll()}
-                if self._output in ready:
+                for descriptor, _ in self._poll.poll():
+                    if descriptor == self._descriptor:
+                        return read_frame(descriptor)
                     self._drain()
-                if self._descriptor in ready:
-                    return read_frame(self._descriptor)
         except Broken as error:
             raise self._lost(f"the code ended: {error}") from error
 
@@ -89,8 +88,6 @@ class Channel:
         """
         if self.gone:
             raise CandidateGone(self.gone)
-        if any(one == self._descriptor for one, _ in self._poll.poll(0)):
-            raise self._lost("the code spoke before it was asked")
         nonce = os.urandom(8).hex()
         try:
             write_frame(self._descriptor, [nonce, operation, *rest])
