@@ -81,7 +81,7 @@ class VariantName:
         """
         if text == "base" or text.endswith("/base"):
             return cls("base", "base", base=text.removesuffix("base").rstrip("/") or None)
-        match = VARIANT.match(text)
+        match = VARIANT.fullmatch(text)  # `$` alone would let a line end through
         if match is None:
             raise BadInput(f"'{text}' is not a variant; expected base, adapter:NAME, merge:NAME or NAME#SEED")
         part = match.groupdict()
