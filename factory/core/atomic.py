@@ -104,13 +104,14 @@ def read_jsonl(path: Path) -> list[Any]:
         CorruptFile: a line is not JSON; the text names the file and the line.
     """
     values = []
-    # Not splitlines(): that also splits at U+2028 and U+0085, which JSON may hold unescaped inside a string.
-    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+    # Bytes, so that a line which is not UTF-8 has its number; and not str.splitlines(), which also splits at U+2028
+    # and U+0085, which JSON may hold unescaped inside a string.
+    for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
         if line.strip():
             try:
-                values.append(json.loads(line))
-            except json.JSONDecodeError as error:
-                raise CorruptFile(f"{path}, line {number}: not valid JSON ({error.msg})") from error
+                values.append(json.loads(line.decode()))
+            except (json.JSONDecodeError, UnicodeDecodeError) as error:
+                raise CorruptFile(f"{path}, line {number}: not valid JSON ({error})") from error
     return values
 
 

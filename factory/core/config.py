@@ -15,9 +15,10 @@ from factory.core.errors import BadInput
 
 
 class Strict(BaseModel):
-    """A record in which an unknown key is an error and nothing can be changed after parsing."""
+    """A record in which an unknown key is an error, numbers are finite and nothing can be changed after parsing."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Not finite has no JSON, so neither a key nor a card.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 M = TypeVar("M", bound=BaseModel)
@@ -31,8 +32,10 @@ def _mapping(loader: _UniqueKeys, node: yaml.MappingNode) -> dict[Any, Any]:
     seen = set()
     for key_node, _ in node.value:
         key = loader.construct_object(key_node, deep=True)
+        line = key_node.start_mark.line + 1
+        if isinstance(key, list | dict):
+            raise yaml.constructor.ConstructorError(None, None, f"a key is a list or a mapping (line {line})")
         if key in seen:
-            line = key_node.start_mark.line + 1
             raise yaml.constructor.ConstructorError(None, None, f"key '{key}' is given twice (line {line})")
         seen.add(key)
     return dict(loader.construct_pairs(node, deep=True))
@@ -48,20 +51,28 @@ def read_yaml(path: Path) -> dict[str, Any]:
         BadInput: no such file, not YAML, a key given twice, or not a mapping.
     """
     try:
-        value = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise BadInput(f"{path}: no such file") from None
     except IsADirectoryError:
         raise BadInput(f"{path}: is a folder; expected a YAML file") from None
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise BadInput(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
-    except yaml.YAMLError as error:
-        raise BadInput(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    value = _loaded(text, f"{path}: ")
     if value is None:
         return {}
     if not isinstance(value, dict):
         raise BadInput(f"{path}: expected 'key: value' lines, got a {type(value).__name__}")
     return value
+
+
+def _loaded(text: str, where: str) -> Any:
+    try:
+        return yaml.load(text, _UniqueKeys)
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: what looks like a date and is none
+        raise BadInput(f"{where}not valid YAML: {' '.join(str(error).split())}") from error
 
 
 def parse(model: type[M], value: Mapping[str, Any], where: str) -> M:
@@ -80,14 +91,14 @@ def with_overrides(value: Mapping[str, Any], settings: Sequence[str]) -> dict[st
     """Apply `key.path=value` settings (values in YAML syntax) to a nested mapping; the input is left alone.
 
     Raises:
-        BadInput: a setting without `=`, or a path that goes through something that is not a mapping.
+        BadInput: a setting without `=`, a value that is not YAML, or a path that goes through what is not a mapping.
     """
     result = _copy(value)
     for setting in settings:
         path, sign, text = setting.partition("=")
-        if not sign or not path.strip():
-            raise BadInput(f"--set {setting}: expected key=value, for example adapters.math.max_steps=40")
         *parents, last = path.strip().split(".")
+        if not sign or not all([*parents, last]):
+            raise BadInput(f"--set {setting}: expected key=value, for example adapters.math.max_steps=40")
         place = result
         for parent in parents:
             if place.get(parent) is None:
@@ -95,10 +106,7 @@ def with_overrides(value: Mapping[str, Any], settings: Sequence[str]) -> dict[st
             place = place[parent]
             if not isinstance(place, dict):
                 raise BadInput(f"--set {setting}: '{parent}' is not a mapping")
-        try:
-            place[last] = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise BadInput(f"--set {setting}: the value is not valid YAML: {' '.join(str(error).split())}") from error
+        place[last] = _loaded(text, f"--set {setting}: the value is ")
     return result
 
 
@@ -136,9 +144,9 @@ def _first_problem(model: type[BaseModel], error: ValidationError) -> str:
 
 
 def _is_union_tag(part: Any) -> bool:
-    """Pydantic adds the tried type of a union to the location (`literal[...]`, `list[float]`, `int`)."""
+    """Pydantic adds the tried type of a union to the location (`literal[...]`, `constrained-int`, `int`)."""
     return isinstance(part, str) and (
-        part in {"int", "float", "str", "bool"} or "[" in part or part.startswith("function")
+        part in {"int", "float", "str", "bool"} or "[" in part or part.startswith(("function", "constrained-"))
     )
 
 
