@@ -27,15 +27,30 @@ class Listeners:
 
     def __init__(self) -> None:
         self.got = ""
+        unix = self._alone()
         tcp = socket.create_server(("127.0.0.1", PORT), reuse_port=True)
         udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         udp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         udp.bind(("127.0.0.1", PORT))
-        unix = socket.socket(socket.AF_UNIX)
-        unix.bind("\0escape-listener")
-        unix.listen()
         for one, stream in ((tcp, True), (udp, False), (unix, True)):
             threading.Thread(target=self._listen, args=(one, stream), daemon=True).start()
+
+    @staticmethod
+    def _alone() -> socket.socket:
+        """The name is one for the whole machine: wait while another run of this program has it."""
+        end = time.monotonic() + 200
+        while True:
+            unix = socket.socket(socket.AF_UNIX)
+            try:
+                unix.bind("\0escape-listener")
+            except OSError:
+                unix.close()
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.5)
+            else:
+                unix.listen()
+                return unix
 
     def _listen(self, sock: socket.socket, stream: bool) -> None:
         while True:

@@ -72,7 +72,8 @@ def test_shared_sql(row: dict) -> None:
 @pytest.mark.parametrize(
     "text", ["", " ", "\x00", "\ud800", "x" * 3_000_000, "{" * 50_000, "\\boxed{" * 20_000, "```\n" * 20_000,
 
-        "9" * 100_000,             "<answer>" * 50_000, "<think>" * 50_000 + "</think>" * 50_000, "\U0001f600" * 1000, "#### " * 20_000],
+        "9" * 100_000,
+        "<answer>" * 50_000, "<think>" * 50_000 + "</think>" * 50_000, "\U0001f600" * 1000, "#### " * 20_000],
     ids=lambda text: f"{text[:8]!r}",
 )  # fmt: skip
 def test_no_text_raises_or_takes_long(verifier: str, text: str) -> None:

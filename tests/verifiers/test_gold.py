@@ -16,6 +16,7 @@ DATA = Path(os.environ.get("FACTORY_DATA", ""))
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.alone,
     pytest.mark.skipif("FACTORY_DATA" not in os.environ, reason="FACTORY_DATA is not set"),
     pytest.mark.skipif(not probe().usable, reason="no usable sandbox on this machine"),
 ]

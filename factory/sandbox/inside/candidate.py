@@ -15,8 +15,9 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from . import limits, seccomp
+from . import limits
 from .frames import Broken, read_frame, write_frame
+from .seccomp import Filter
 from .values import Decoder, Encoder, TooMuch
 
 NAME = "candidate"
@@ -161,20 +162,17 @@ def described(error: BaseException) -> list[str]:
     return [type(error).__name__[:80], text.encode("utf-8", "replace").decode()]
 
 
-def main(descriptor: int, output: int, filters: bytes | None, alive: int) -> None:
+def main(descriptor: int, output: int, filters: Filter | None, alive: int) -> None:
     """Wait for a job, lock this process up, run it. Never returns."""
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
     os.dup2(output, 1)
     os.dup2(output, 2)
     limits.die_with(alive)
     limits.close_others({descriptor})
-    os.environ.clear()
     try:
         job = read_frame(descriptor)
         limits.set_limits(job["memory"], job["cpu"])
         if filters is not None:
-            seccomp.install(filters)
+            filters.install()
         run(descriptor, job)
     except Broken:
         pass
@@ -183,9 +181,6 @@ def main(descriptor: int, output: int, filters: bytes | None, alive: int) -> Non
 
 def run(descriptor: int, job: dict[str, Any]) -> None:
     """Execute the sources, tell what they define, then serve."""
-    sys.stdout = io.TextIOWrapper(io.FileIO(1, "w", closefd=False), encoding="utf-8", errors="replace")
-    sys.stderr = io.TextIOWrapper(io.FileIO(2, "w", closefd=False), encoding="utf-8", errors="replace")
-    sys.stdin = io.TextIOWrapper(io.FileIO(0, "r", closefd=False), encoding="utf-8")
     module = types.ModuleType(NAME)
     sys.modules[NAME] = module
     space = module.__dict__

@@ -21,9 +21,10 @@ import time
 import types
 from typing import Any
 
-from . import limits, seccomp
+from . import limits
 from .frames import Broken, read_frame, write_frame
 from .remote import CandidateGone, Channel, Remote
+from .seccomp import Filter
 
 LONGEST_REASON = 300
 MEMORY_BYTES = 1 << 30
@@ -132,13 +133,13 @@ def _lines(text: str) -> list[str]:
     return lines
 
 
-def main(stream: int, desk: socket.socket, filters: bytes | None, alive: int) -> None:
+def main(stream: int, desk: socket.socket, filters: Filter | None, alive: int) -> None:
     """Check one job after the other: the job from the stream, a candidate from the keeper's desk. Never returns."""
     limits.die_with(alive)
     limits.close_others({stream, desk.fileno()})
     limits.set_limits(MEMORY_BYTES, 1 << 30)
     if filters is not None:
-        seccomp.install(filters)
+        filters.install()
     ours = dict(builtins.__dict__)
     try:
         while True:

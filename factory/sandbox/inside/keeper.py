@@ -49,6 +49,9 @@ def main() -> None:
     for name in config["modules"]:
         importlib.import_module(name)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ.clear()
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace", line_buffering=False, write_through=False)  # type: ignore[union-attr]
     lane = Locked(config, int(sys.argv[2]))
     if config["worker"]:
         importlib.import_module(config["worker"])

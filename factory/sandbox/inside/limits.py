@@ -33,20 +33,27 @@ def die_with(alive: int) -> None:
         os._exit(0)
 
 
-def set_limits(memory_bytes: int, cpu_seconds: int, *, files: int = OPEN_FILES) -> None:
-    """Cap address space, CPU time, file size and open files; no core dumps; limits cannot be raised again."""
-    wanted = {
-        resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_CPU: cpu_seconds,
-        resource.RLIMIT_FSIZE: FILE_BYTES,
-        resource.RLIMIT_NOFILE: files,
-        resource.RLIMIT_AS: memory_bytes,
-    }
-    for which, value in wanted.items():
-        hard = resource.getrlimit(which)[1]
-        limit = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(which, (limit, limit))
+def set_common_limits() -> None:
+    """What holds for the keeper and all it forks: file size, open files, no core dumps."""
+    for which, value in (
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_FSIZE, FILE_BYTES),
+        (resource.RLIMIT_NOFILE, OPEN_FILES),
+    ):
+        _lower(which, value)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+
+def set_limits(memory_bytes: int, cpu_seconds: int) -> None:
+    """Cap address space and CPU time; the seccomp filter then keeps all limits from being raised."""
+    _lower(resource.RLIMIT_AS, memory_bytes)
+    _lower(resource.RLIMIT_CPU, cpu_seconds)
+
+
+def _lower(which: int, value: int) -> None:
+    hard = resource.getrlimit(which)[1]
+    limit = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(which, (limit, limit))
 
 
 def drop_capabilities(*, keep_admin: bool) -> None:

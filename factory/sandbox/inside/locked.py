@@ -26,13 +26,14 @@ class Locked:
         self.control = socket.socket(fileno=control)
         self.alive, self._held_open = os.pipe()
         self.applied: dict[str, str] = {}
-        self.filters: bytes | None = None
+        self.filters: seccomp.Filter | None = None
         self.clone_flags = 0
         self.scratch = ""
 
     def lock_up(self) -> None:
         """Apply every layer that this kernel grants; what it does not is noted, with the reason."""
         limits.no_new_privileges()
+        limits.set_common_limits()
         without = self.config["without"]
         reason = "left out" if "namespaces" in without else namespaces.available(self.config["readable"])
         if not reason:
@@ -57,8 +58,8 @@ class Locked:
         limits.hide_memory()
 
     def _filter(self) -> None:
-        seccomp.install(seccomp.assembled(seccomp.outer_program()))
-        self.filters = seccomp.assembled(seccomp.inner_program())
+        seccomp.Filter(seccomp.outer_program()).install()
+        self.filters = seccomp.Filter(seccomp.inner_program())
 
     def fork(self, run: Callable[[], None], *, own_ids: bool = True) -> int:
         """A child that runs a function which never returns; in a process namespace of its own where there are any."""

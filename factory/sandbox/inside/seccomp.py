@@ -26,6 +26,8 @@ _AF_UNIX = 1
 _BOTH = ("clone", "kill", "tkill", "tgkill", "prctl", "prlimit64")  # the inner filter looks at their arguments
 _KEEPERS = ("seccomp", "pidfd_open", "setrlimit")
 
+_OWN = struct.pack("=I", _OWN_PID)
+
 Instruction = tuple[int, int, int, int]
 
 
@@ -105,12 +107,21 @@ def assembled(program: list[Instruction]) -> bytes:
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
 
 
-def install(code: bytes) -> None:
-    """Put a filter on this thread, for good.
+class Filter:
+    """A filter, assembled once in the keeper and put on each process that it forks."""
 
-    Raises:
-        OSError: the kernel has no seccomp filters, or no-new-privileges is not set.
-    """
-    code = code.replace(struct.pack("=I", _OWN_PID), struct.pack("=I", os.getpid()))
-    filters = _Program(len(code) // 8, code)
-    call("seccomp", 1, 0, ctypes.byref(filters))
+    def __init__(self, program: list[Instruction]) -> None:
+        self._code = assembled(program)
+        self._first = _Program(len(program), self._code.replace(_OWN, struct.pack("=I", 1)))
+
+    def install(self) -> None:
+        """Put the filter on this thread, for good.
+
+        Raises:
+            OSError: the kernel has no seccomp filters, or no-new-privileges is not set.
+        """
+        pid = os.getpid()  # 1 in a process namespace of one's own
+        ready = self._first
+        if pid != 1:
+            ready = _Program(len(self._code) // 8, self._code.replace(_OWN, struct.pack("=I", pid)))
+        call("seccomp", 1, 0, ctypes.byref(ready))

@@ -8,8 +8,9 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
-from . import limits, seccomp
+from . import limits
 from .frames import Broken, read_frame, write_frame
+from .seccomp import Filter
 
 
 def unpacked(value: Any) -> Any:
@@ -24,7 +25,7 @@ def unpacked(value: Any) -> Any:
 def main(
     descriptor: int,
     handle: Callable[[dict[str, Any]], dict[str, Any]],
-    filters: bytes | None,
+    filters: Filter | None,
     alive: int,
     memory_bytes: int,
 ) -> None:
@@ -33,7 +34,7 @@ def main(
     limits.close_others({descriptor})
     limits.set_limits(memory_bytes, 1 << 30)
     if filters is not None:
-        seccomp.install(filters)
+        filters.install()
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     try:
         while True:
