@@ -70,20 +70,17 @@ def unprivileged_python() -> str:
     pytest.skip("no Python 3.11 that an unprivileged user can start")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("table", tables(), ids=lambda path: path.stem)
 def test_no_attack_is_accepted_and_no_harm_is_done(table: Path, escape: Path) -> None:
     judge(run(sys.executable, table, escape, None, {}), table)
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
 @pytest.mark.parametrize("table", tables(), ids=lambda path: path.stem)
 def test_the_same_as_an_unprivileged_user(table: Path, escape: Path) -> None:
     judge(run(unprivileged_python(), table, escape, NOBODY, {}), table)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("table", tables(), ids=lambda path: path.stem)
 def test_the_same_without_namespaces(table: Path, escape: Path) -> None:
     """A machine that forbids user namespaces gives the layer `good`, which must hold as well."""

@@ -146,7 +146,6 @@ def judged(job: tuple[str, str, bool]) -> bool | None:
     return sql.verify(completion, {"query": "SELECT a FROM t", "schema": SCHEMA}).correct
 
 
-@pytest.mark.slow
 def test_lanes_killed_at_random_change_no_verdict() -> None:
     """FACTORY_CHAOS completions (10,000 for a release) while keepers, checkers and candidates are killed at random."""
     count = int(os.environ.get("FACTORY_CHAOS", "1500"))

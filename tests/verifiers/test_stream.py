@@ -155,7 +155,6 @@ def run(tmp_path: Path, *arguments: str) -> subprocess.Popen:
     )  # fmt: skip
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not probe().usable, reason="no usable sandbox on this machine")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_the_command_killed_and_run_again(tmp_path: Path, number: int) -> None:
