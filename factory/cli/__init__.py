@@ -66,8 +66,12 @@ def main(arguments: list[str] | None = None) -> None:
         warnings.simplefilter("ignore")
     try:
         group.main(args=arguments, prog_name="factory", standalone_mode=False)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        where = f" (see '{error.ctx.command_path} --help')" if isinstance(error, click.UsageError) and error.ctx else ""
+        click.echo(f"error: {' '.join(error.format_message().split())}{where}", err=True)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         click.echo("stopped; run the same command again to go on", err=True)

@@ -43,4 +43,12 @@ def command(
 
 def _side_by_side(said: dict[str, list[str]]) -> str:
     width = max(len(title) for title in said)
-    return "\n".join(f"{title:<{width}}  {text}" for title, texts in said.items() for text in texts)
+    return "\n".join(
+        f"{title:<{width}}  {_printable(text, width + 2)}" for title, texts in said.items() for text in texts
+    )
+
+
+def _printable(text: str, indent: int) -> str:
+    """Further lines under the first, and no control character: a model's text must not steer a terminal."""
+    shown = "".join(sign if sign.isprintable() or sign == "\n" else repr(sign)[1:-1] for sign in text)
+    return shown.rstrip().replace("\n", "\n" + " " * indent)

@@ -30,7 +30,8 @@ def command(*, kind: str | None, store: Path, json: bool) -> None:
 
     entries = inventory(Store(store), kind)
     lines = [
-        f"{e['title']:<44} {e['key'][:8]}  {readable(e['bytes']):>8}  {e.get('summary', e['state'])}"
+        f"{e['title']:<44} {e['key'][:8]}  {readable(e['bytes']):>8}  {e.get('created', '')[:10]:<10}  "
+        f"{e.get('summary', e['state'])}"
         for e in entries
         if kind == "cell" or e["kind"] != "cell"
     ]

@@ -23,34 +23,44 @@ def command(*, variant: str, store: Path, json: bool) -> None:
       factory show merge:linear --json
     """
     from factory.engine.inventory import history
-    from factory.store.find import find
+    from factory.store.find import find_any
     from factory.store.store import Store
 
     place = Store(store)
-    kinds = ("base", "adapter", "merge", "model")
-    found = history(place, find(place, variant, kinds=kinds))
-    emit(found, json, "\n".join(_lines(found, 0)))
+    found = history(place, find_any(place, variant))
+    emit(found, json, "\n".join(_lines(found, 0, set())))
 
 
-def _lines(found: dict[str, Any], depth: int) -> list[str]:
-    import yaml
-
+def _lines(found: dict[str, Any], depth: int, shown: set[str]) -> list[str]:
     pad = "  " * depth
     if found.get("missing"):
         return [f"{pad}{found['key']} (not in this store)"]
-    card = dict(found["card"])
-    hidden = ("ref", "files", "parents", "inputs")
-    short = {key: value for key, value in card.items() if key not in hidden and value not in (None, {}, [])}
-    if depth:
-        # Of a parent only what tells it apart; `factory show PARENT` has the rest.
-        short = {key: short[key] for key in ("recipe", "seed", "created") if key in short}
+    if found["path"] in shown:
+        return [f"{pad}{found['title']} (as above)"]
+    shown.add(found["path"])
     lines = [f"{pad}{found['title']}", f"{pad}  {found['path']}"]
-    text = yaml.safe_dump(short, sort_keys=False, allow_unicode=True, width=100, default_flow_style=None)
-    lines += [f"{pad}  {line}" for line in text.rstrip().split("\n")]
+    if "problem" in found:
+        return [*lines, f"{pad}  damaged: {found['problem']}"]
+    lines += [f"{pad}  {line}" for line in _text(found["card"], whole=not depth).split("\n")]
     if not depth:
-        lines += [f"  files: {', '.join(card['files'])}"]
+        lines += [f"  files: {', '.join(found['card']['files'])}"]
     if found["parents"]:
         lines += ["", f"{pad}made from"]
         for parent in found["parents"]:
-            lines += _lines(parent, depth + 1)
+            lines += _lines(parent, depth + 1, shown)
     return lines
+
+
+def _text(card: dict[str, Any], *, whole: bool) -> str:
+    """A card as YAML: all but what is shown elsewhere, and what only `--json` has the room for."""
+    import yaml
+
+    hidden = {"ref", "files", "parents", "inputs"}
+    short = {key: value for key, value in card.items() if key not in hidden and value not in (None, {}, [])}
+    if not whole:
+        # Of a parent only what tells it apart; `factory show PARENT` has the rest.
+        short = {key: short[key] for key in ("recipe", "seed", "created") if key in short}
+    if isinstance(short.get("merge"), dict):
+        modules = short["merge"].get("per_module", {})
+        short["merge"] = {**short["merge"], "per_module": f"{len(modules)} modules, see --json"}
+    return yaml.safe_dump(short, sort_keys=False, allow_unicode=True, width=100, default_flow_style=None).rstrip()

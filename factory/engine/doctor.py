@@ -13,6 +13,7 @@ from factory.core.provenance import versions
 from factory.core.recipes import recipe_names
 
 NEEDED_DISK_GIB, NEEDED_MEMORY_GIB = 1.0, 3.0
+HUB_SECONDS = 3.0
 LIBRARIES = ("torch", "transformers", "trl", "peft", "datasets", "mergekit", "bitsandbytes", "huggingface_hub")
 
 
@@ -32,12 +33,13 @@ class Check:
 
 
 def examine(store: Path, data: Path | None) -> list[Check]:
-    """Look at everything; nothing is changed and no network is waited for."""
+    """Look at everything; nothing is changed, and the network is waited for a few seconds at most."""
     return [_python(), *_libraries(), _memory(), _store(store), _gpu(), _sandbox(), _recipes(), _data(data), _hub()]
 
 
 def _python() -> Check:
-    found = f"{platform.python_version()} on {platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    found = f"{platform.python_version()} on {platform.system()} {platform.machine()}, {cores} cores"
     return Check("python", "ok", found)
 
 
@@ -53,13 +55,22 @@ def _libraries() -> list[Check]:
 def _memory() -> Check:
     import psutil
 
-    free = psutil.virtual_memory().available / 2**30
+    free = min(psutil.virtual_memory().available, _container_free()) / 2**30
     text = f"{free:.1f} GiB free"
     if free < NEEDED_MEMORY_GIB:
         return Check(
             "memory", "limited", text, f"the default study takes about {NEEDED_MEMORY_GIB:g} GiB; use --jobs 1"
         )
     return Check("memory", "ok", text)
+
+
+def _container_free() -> float:
+    """Bytes left under the container's or the job's own limit (cgroup v2); infinite without one."""
+    group = Path("/sys/fs/cgroup")
+    try:
+        return int((group / "memory.max").read_text()) - int((group / "memory.current").read_text())
+    except (OSError, ValueError):  # no such group, or "max"
+        return float("inf")
 
 
 def _store(store: Path) -> Check:
@@ -118,4 +129,29 @@ def _hub() -> Check:
     token = "a token is set" if get_token() else "no token"
     if constants.HF_HUB_OFFLINE:
         return Check("hub", "limited", f"offline by HF_HUB_OFFLINE, {token}", "unset it to download bases")
-    return Check("hub", "ok", f"{constants.ENDPOINT}, {token}; not contacted")
+    problem = _unreachable(constants.ENDPOINT)
+    if problem is None:
+        return Check("hub", "ok", f"{constants.ENDPOINT}, {token}")
+    remedy = "give bases as folders (--base DIR) and real rows as a mirror (--data DIR)"
+    return Check("hub", "limited", f"{constants.ENDPOINT} cannot be reached: {problem}; {token}", remedy)
+
+
+def _unreachable(url: str) -> str | None:
+    """Why the Hub does not answer; None if it does. In a thread of its own: looking up a name knows no timeout."""
+    import threading
+
+    from huggingface_hub import get_session
+
+    answer: list[str | None] = []
+
+    def ask() -> None:
+        try:
+            code = get_session().head(url, timeout=HUB_SECONDS, follow_redirects=True).status_code
+            answer.append(f"it answers {code}" if code >= 400 else None)
+        except Exception as error:  # noqa: BLE001  (whatever the reason is, it is what is shown)
+            answer.append(type(error).__name__)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(HUB_SECONDS + 1)
+    return answer[0] if answer else f"no answer in {HUB_SECONDS:g} seconds"

@@ -18,16 +18,24 @@ def inventory(store: Store, kind: str | None = None) -> list[dict[str, Any]]:
 def history(store: Store, ref: Ref) -> dict[str, Any]:
     """A thing's card, where it is, and the cards of all it came from, up to the base.
 
+    A parent that is no longer there is `{"key", "missing": True}`, a damaged one has `problem` and no card.
+
     Raises:
-        CorruptFile: its files are not what its card says.
+        CorruptFile: its own files are not what its card says.
     """
     card = store.card(ref)
     by_key = {other.key: other for other in store.refs()}
-    parents = []
-    for key in card.get("parents") or []:
-        parent = by_key.get(key)
-        parents.append(history(store, parent) if parent else {"key": key, "missing": True})
+    parents = [_parent(store, by_key.get(key), key) for key in card.get("parents") or []]
     return {"title": ref.title, "path": str(store.path(ref)), "card": card, "parents": parents}
+
+
+def _parent(store: Store, ref: Ref | None, key: str) -> dict[str, Any]:
+    if ref is None:
+        return {"key": key, "missing": True}
+    try:
+        return history(store, ref)
+    except CorruptFile as error:
+        return {"title": ref.title, "path": str(store.path(ref)), "problem": str(error), "parents": []}
 
 
 def dependents(store: Store, ref: Ref) -> list[Ref]:
@@ -52,7 +60,7 @@ def dependents(store: Store, ref: Ref) -> list[Ref]:
 def _entry(store: Store, ref: Ref) -> dict[str, Any]:
     path = store.path(ref)
     entry: dict[str, Any] = {"title": ref.title, "kind": ref.kind, "key": ref.key, "path": str(path)}
-    entry["bytes"] = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    entry["bytes"] = store_bytes(path)
     try:
         card = store.card(ref)
     except CorruptFile as error:

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from factory.core.errors import BadInput
 from factory.core.hashing import seed_from
+from factory.models.chat import prompt_ids
 
 
 def answers(subject: Mapping[str, Any], prompt: str, options: Mapping[str, Any]) -> list[str]:
@@ -15,6 +17,9 @@ def answers(subject: Mapping[str, Any], prompt: str, options: Mapping[str, Any])
     Args:
         subject: `base` (`path`, `revision`) and `adapter` or `model` (folders or None), as in a cell's spec.
         options: `samples` (0 is one greedy answer), `temperature`, `max_new_tokens`, `seed`.
+
+    Raises:
+        BadInput: prompt and answer together are longer than the model reads.
     """
     from factory.evaluation.variants import adapted
     from factory.models.generate import generate
@@ -23,6 +28,7 @@ def answers(subject: Mapping[str, Any], prompt: str, options: Mapping[str, Any])
     base = subject["base"]
     path, revision = (subject["model"], None) if subject.get("model") else (base["path"], base.get("revision"))
     model, tokenizer = loaded(path, revision)
+    _check_length(model, tokenizer, prompt, options["max_new_tokens"])
     with adapted(model, Path(subject["adapter"]) if subject.get("adapter") else None) as variant:
         done = generate(
             variant,
@@ -34,3 +40,12 @@ def answers(subject: Mapping[str, Any], prompt: str, options: Mapping[str, Any])
             seed=seed_from("generate", options["seed"]),
         )
     return [completion.text for completion in done[0]]
+
+
+def _check_length(model: Any, tokenizer: Any, prompt: str, new: int) -> None:
+    limit = getattr(model.config, "max_position_embeddings", None)
+    tokens = len(prompt_ids(tokenizer, prompt))
+    if limit is not None and tokens + new > limit:
+        raise BadInput(
+            f"--prompt: {tokens} tokens and {new} new ones (--max-new-tokens) are more than the {limit} this base reads"
+        )

@@ -14,7 +14,7 @@ def prompt_ids(tokenizer: Any, prompt: str) -> list[int]:
     """The prompt's token ids, up to where the answer begins."""
     turn = conversation(tokenizer, prompt)
     if isinstance(turn, str):
-        return list(tokenizer(turn)["input_ids"])
+        return list(tokenizer(turn, verbose=False)["input_ids"])
     text = tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
     # The template writes its own special tokens; adding them again would double a BOS.
-    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+    return list(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])

@@ -14,7 +14,7 @@ def find(store: Store, text: str, *, base: str | None = None, kinds: tuple[str, 
     """The stored variant that a name means: the study's that ran last, else the newest of that name.
 
     Args:
-        text: `adapter:math`, `math`, `merge:ties#1`, `embedded-s0/adapter:math`.
+        text: `adapter:math`, `math`, `merge:ties#1`, `embedded-s0/adapter:math`; `base` where `kinds` has it.
         base: label of the base to prefer where the name does not say one.
 
     Raises:
@@ -27,7 +27,9 @@ def find(store: Store, text: str, *, base: str | None = None, kinds: tuple[str, 
         for kind in kinds
         if wanted.kind in (None, kind)
         for ref in store.refs(kind)
-        if ref.name == wanted.name and wanted.seed in (None, ref.seed) and wanted.base in (None, ref.base)
+        if (ref.name == wanted.name or wanted == VariantName("base", "base", wanted.base))
+        and wanted.seed in (None, ref.seed)
+        and wanted.base in (None, ref.base)
     ]
     if not candidates:
         known = {f"{ref.kind}:{ref.name}" if wanted.kind else ref.name for kind in kinds for ref in store.refs(kind)}

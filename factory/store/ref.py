@@ -11,7 +11,7 @@ from factory.core.errors import BadInput
 
 KINDS = ("base", "adapter", "merge", "model", "cell", "search")
 VARIANT = re.compile(
-    r"^(?:(?P<base>[^:]+)/)?(?:(?P<kind>adapter|merge|model):)?(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)"
+    r"^(?:(?P<base>[^:]+)/)?(?:(?P<kind>base|adapter|merge|model):)?(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)"
     r"(?:@(?P<step>\d+))?(?:#(?P<seed>\d+))?$"
 )
 FOLDER = re.compile(r"^(?P<name>.+)-s(?P<seed>\d+)-(?P<key>[0-9a-f]{8,})$")
