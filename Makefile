@@ -31,7 +31,8 @@ matrix: $(VENV)/.installed ## the default study: base, adapters, merges, matrix,
 	$(BIN)/factory run $(STUDY)
 
 test: $(VENV)/.dev ## all tests, one small study from end to end among them
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not alone"
+	$(BIN)/python -m pytest -m alone
 
 lint: $(VENV)/.dev ## ruff, mypy, import layers, and the README's generated parts
 	$(BIN)/ruff check .

@@ -28,3 +28,11 @@ def pico_base(tmp_path_factory):
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """What holds wall-clock limits, ports or process counts of its own runs with nothing beside it."""
+    for item in items:
+        if item.path.parent.name == "sandbox" or item.path.stem in ("test_gold", "test_stream"):
+            item.add_marker(pytest.mark.alone)

@@ -15,7 +15,6 @@ from factory.verifiers import _extract, countdown, grid, math, name, numeric, py
 DATA = Path(os.environ.get("FACTORY_DATA", ""))
 
 pytestmark = [
-    pytest.mark.alone,
     pytest.mark.skipif("FACTORY_DATA" not in os.environ, reason="FACTORY_DATA is not set"),
     pytest.mark.skipif(not probe().usable, reason="no usable sandbox on this machine"),
 ]
