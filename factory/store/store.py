@@ -49,10 +49,12 @@ class Store:
 
         Raises:
             CorruptFile: it is there but a file is missing or differs in size from what its card says.
+            StoreError: the store may not be looked into.
         """
-        if not self.path(ref).is_dir():
-            return False
-        self.card(ref)
+        with clear_os_errors(self.root):
+            if not self.path(ref).is_dir():
+                return False
+            self.card(ref)
         return True
 
     def card(self, ref: Ref) -> dict[str, Any]:

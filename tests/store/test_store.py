@@ -6,8 +6,11 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -261,6 +264,33 @@ def test_a_file_where_the_store_should_be(tmp_path):
     with pytest.raises(StoreError, match="a file stands where a folder is needed"):
         store.build(REF, fill)
     assert (tmp_path / "store").read_text() == "not a folder"
+
+
+@contextmanager
+def without_privileges():
+    """As a user whom the permissions of a folder concern."""
+    if os.geteuid():
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.parametrize("mode", [0o555, 0o000])
+def test_a_folder_that_may_not_be_written_or_not_even_be_read(mode):
+    with tempfile.TemporaryDirectory() as place:
+        Path(place).chmod(mode)
+        store = Store(Path(place) / "store")
+        try:
+            with without_privileges(), pytest.raises(StoreError, match="permission denied; choose a folder you can"):
+                if not store.has(REF):
+                    store.build(REF, fill)
+        finally:
+            Path(place).chmod(0o700)
+        assert list(Path(place).iterdir()) == []
 
 
 def test_things_of_others_in_the_folder_are_left_alone(store):
