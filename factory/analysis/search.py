@@ -79,6 +79,7 @@ def _try(spec: dict[str, Any], weight: float, state: Path) -> dict[str, float]:
 
 
 def _accuracy(model: tuple[Any, Any], name: str, spec: dict[str, Any]) -> float:
+    from factory.models.chat import prompt_ids
     from factory.models.generate import generate, sequences_at_once
 
     benchmark, decoding, samples = load_benchmark(name), spec["decoding"][name], spec["search"]["samples"]
@@ -89,7 +90,7 @@ def _accuracy(model: tuple[Any, Any], name: str, spec: dict[str, Any]) -> float:
         rows = items[start : start + size]
         texts = generate(
             *model,
-            [row.prompt for row in rows],
+            [prompt_ids(model[1], row.prompt, raw=row.raw) for row in rows],
             samples=samples,
             max_new_tokens=decoding["max_new_tokens"],
             temperature=decoding["temperature"],

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from factory.core.discover import load, names
 from factory.core.errors import UnknownName
 from factory.core.records import Row, Split, Verdict
+from factory.tasks._find import find_task, stem_of, task_names
 from factory.tasks._task import Source, Task
 
 
@@ -45,6 +46,6 @@ def load_benchmark(name: str, where: str = "") -> Benchmark:
     """
     if name in names("factory.benchmarks"):
         return load("factory.benchmarks", name, kind="benchmark").BENCHMARK  # type: ignore[no-any-return]
-    if name in names("factory.tasks"):
-        return of_task(load("factory.tasks", name, kind="task").TASK)
-    raise UnknownName("benchmark", name, [*names("factory.benchmarks"), *names("factory.tasks")], where)
+    if stem_of(name) in task_names():
+        return of_task(find_task(name, where))
+    raise UnknownName("benchmark", name, [*names("factory.benchmarks"), *task_names()], where)

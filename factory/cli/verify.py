@@ -76,14 +76,14 @@ def _check_of(name: str, options: Any) -> Any:
 
     if name in FIELDS:
         return verifier_for(name, options)
-    from factory.core import discover
     from factory.core.errors import BadInput, UnknownName
     from factory.core.records import Row
+    from factory.tasks._find import find_task, stem_of, task_names
 
-    tasks = discover.names("factory.tasks")
-    if name not in tasks:
+    tasks = task_names()
+    if stem_of(name) not in tasks:
         raise UnknownName("task or benchmark", name, {*FIELDS, *tasks})
-    task = discover.load("factory.tasks", name, kind="task").TASK
+    task = find_task(name)
 
     def verify(completion: str, row: dict[str, Any]) -> Any:
         if not isinstance(row.get("reference"), dict):

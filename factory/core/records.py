@@ -15,10 +15,12 @@ class Row:
 
     Attributes:
         id: stable name of the row inside its task, a content hash or the source's own id.
-        prompt: what the user turn says; the chat template is added when it is tokenised.
+        prompt: what the user turn says; the chat template is added when it is tokenised, unless `raw`.
         gold: a whole completion that answers it, as the task's prompt asks for it.
         reference: what the verifier needs; JSON-serialisable.
         difficulty: the task's own scale, None where it has none.
+        raw: whether the prompt is plain text to be continued, chat template or not.
+        question: what is asked, without how to answer; "" where the prompt is nothing else.
     """
 
     id: str
@@ -26,6 +28,8 @@ class Row:
     gold: str
     reference: Mapping[str, Any]
     difficulty: int | None = None
+    raw: bool = False
+    question: str = ""
 
 
 @dataclass(frozen=True, slots=True)

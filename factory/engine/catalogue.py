@@ -6,8 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from factory.core.discover import load, names
 from factory.core.errors import BadInput
+from factory.tasks._find import find_task, task_names
 from factory.tasks._task import Source, Task
 
 SPLITS = ("train", "dev", "test")
@@ -17,8 +17,8 @@ SAMPLES = 3
 def catalogue(source: Source) -> list[dict[str, Any]]:
     """Every task: summary, licence, origin, chance, and rows of each split, or why they cannot be counted."""
     entries = []
-    for name in names("factory.tasks"):
-        task: Task = load("factory.tasks", name, kind="task").TASK
+    for name in task_names():
+        task: Task = find_task(name)
         entry: dict[str, Any] = {
             key: getattr(task, key) for key in ("name", "version", "summary", "licence", "origin", "chance")
         }
@@ -42,7 +42,7 @@ def samples(name: str, source: Source) -> dict[str, Any]:
         UnknownName: no such task.
         BadInput: its rows cannot be had.
     """
-    task: Task = load("factory.tasks", name, kind="task").TASK
+    task: Task = find_task(name)
     shown = [
         {
             "id": row.id,

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from factory.benchmarks._benchmark import Benchmark, load_benchmark
-from factory.core.discover import load, source_digest
-from factory.core.errors import UnknownName
+from factory.core import discover
+from factory.core.errors import BadInput, UnknownName
 from factory.core.hashing import key_of
 from factory.core.recipes import AdapterRecipe, EmbeddedRecipe
 from factory.core.study import MergeSpec, Study
@@ -18,6 +18,7 @@ from factory.models.bases import Base, embedded_seed, outside_base
 from factory.rewards import check_components
 from factory.store.ref import Ref
 from factory.store.store import Store
+from factory.tasks._find import find_task, source_digest
 from factory.tasks._task import Source
 from factory.training import train, warmup
 
@@ -96,12 +97,14 @@ def check_recipe(name: str, recipe: AdapterRecipe, source: Source) -> None:
         BadInput: shares or rewards that make no sense, rows that cannot be had.
     """
     where = f"adapter {name}"
-    tasks = [load("factory.tasks", task, kind="task", where=where).TASK for task in recipe.tasks]
-    strategy = load("factory.training.strategies", recipe.strategy, kind="strategy", where=where)
+    tasks = [find_task(task, where) for task in recipe.tasks]
+    strategy = discover.load("factory.training.strategies", recipe.strategy, kind="strategy", where=where)
     strategy.shares(recipe.tasks, recipe.task_weights)
     check_components(recipe.rewards, tasks, where)
     for task in tasks:
         task.fingerprint(source)
+    if len({getattr(task.rows, "raw", False) for task in tasks}) > 1:
+        raise BadInput(f"{where}: some tasks have @raw prompts and some have not; give all of them @raw, or none")
 
 
 def _check_merge(study: Study, name: str, merge: MergeSpec) -> None:
@@ -125,9 +128,7 @@ def plan_base(store: Store, plan: Plan, text: str, seed: int, recipe: EmbeddedRe
     if own is None:
         return outside_base(text), None
     plain = recipe.model_dump()
-    tasks = {
-        name: load("factory.tasks", name, kind="task", where="embedded base").TASK.version for name in recipe.tasks
-    }
+    tasks = {name: find_task(name, "embedded base").version for name in recipe.tasks}
     key = key_of("base", warmup.VERSION, plain, tasks, own)
     kind = "embedded" if recipe == EmbeddedRecipe() else f"embedded-{key_of(plain)[:4]}"
     ref = Ref(f"{kind}-s{own}", "base", "embedded", own, key)
@@ -143,7 +144,7 @@ def plan_adapter(
     where, made = base
     plain = recipe.model_dump()
     tasks = {task: _identity(task, source) for task in recipe.tasks}
-    strategy = source_digest("factory.training.strategies", recipe.strategy)
+    strategy = discover.source_digest("factory.training.strategies", recipe.strategy)
     key = key_of("adapter", train.VERSION, plain, where.hash, seed, tasks, strategy)
     spec = {"recipe": plain, "seed": seed, "base": where.to_json(), "data": _text(source)}
     needs = (made,) if made else ()
@@ -260,8 +261,8 @@ class _SeedPlan:
 
 def _identity(task: str, source: Source) -> list[Any]:
     """What makes a task's rows and verdicts what they are."""
-    module = load("factory.tasks", task, kind="task")
-    return [module.TASK.version, module.TASK.fingerprint(source), source_digest("factory.tasks", task)]
+    found = find_task(task)
+    return [found.version, found.fingerprint(source), source_digest(task)]
 
 
 def _text(source: Source) -> str | None:

@@ -33,7 +33,7 @@ def answers(subject: Mapping[str, Any], prompt: str, options: Mapping[str, Any])
         done = generate(
             variant,
             tokenizer,
-            [prompt],
+            [prompt_ids(tokenizer, prompt)],
             samples=options["samples"],
             temperature=options["temperature"],
             max_new_tokens=options["max_new_tokens"],

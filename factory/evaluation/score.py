@@ -117,9 +117,10 @@ def _outcomes(
 def _score_chunk(
     model: tuple[Any, Any], benchmark: Benchmark, items: Sequence[Row], decoding: Decoding, seed: int
 ) -> list[Outcome]:
+    from factory.models.chat import prompt_ids
     from factory.models.generate import generate
 
-    prompts = [row.prompt for row in items]
+    prompts = [prompt_ids(model[1], row.prompt, raw=row.raw) for row in items]
     texts: list[list[Any]] = [[] for _ in items]
     length = decoding.max_new_tokens
     if decoding.samples:

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from factory.models.chat import prompt_ids
-
 SMALL_PARAMETERS = 50_000_000
 
 
@@ -28,7 +26,7 @@ def sequences_at_once(model: Any) -> int:
 def generate(
     model: Any,
     tokenizer: Any,
-    prompts: Sequence[str],
+    prompts: Sequence[list[int]],
     *,
     samples: int,
     max_new_tokens: int,
@@ -39,6 +37,7 @@ def generate(
     """Complete each prompt.
 
     Args:
+        prompts: token ids, as `factory.models.chat.prompt_ids` gives them.
         samples: completions for each prompt; 0 gives one greedy completion.
         seed: of the sampling; the same model, prompts and seed give the same completions on one machine type.
 
@@ -59,7 +58,7 @@ def generate(
         pad_token_id=tokenizer.pad_token_id,
         eos_token_id=own.eos_token_id if own.eos_token_id is not None else tokenizer.eos_token_id,
     )
-    batch = _left_padded([prompt_ids(tokenizer, prompt) for prompt in prompts], tokenizer.pad_token_id)
+    batch = _left_padded(prompts, tokenizer.pad_token_id)
     width = batch["input_ids"].shape[1]
     torch.manual_seed(seed)
     # A base's own file may set top_k, penalties and more; none of that may leak into a score.
@@ -80,7 +79,7 @@ def _completion(ids: list[int], ends: set[int], tokenizer: Any) -> Completion:
     return Completion(tokenizer.decode(ids[:length], skip_special_tokens=True), length)
 
 
-def _left_padded(sequences: list[list[int]], pad: int) -> dict[str, Any]:
+def _left_padded(sequences: Sequence[list[int]], pad: int) -> dict[str, Any]:
     import torch
 
     width = max(len(ids) for ids in sequences)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from factory.core.hashing import unit_from
@@ -19,6 +19,24 @@ class Source:
     """
 
     data: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A row of a source that is not used.
+
+    Attributes:
+        where: the file or dataset and the row's place in it.
+        reason: why, in one short sentence.
+    """
+
+    where: str
+    reason: str
+
+
+def _nothing_refused(source: Source) -> Sequence[Refusal]:
+    del source
+    return ()
 
 
 def _nothing_read(source: Source) -> str:
@@ -43,6 +61,8 @@ class Task:
         chance: accuracy of a guesser who knows the format; None where guessing is hopeless.
         answer_in_prompt: whether the answer stands in the prompt by nature (a name, a choice).
         fingerprint: content hash of what `rows` reads, where that is a file; "" for generated rows.
+        levels: names of the difficulties, with the rows' `difficulty` they stand for; `NAME@LEVEL` has only those rows.
+        refused: rows of the source that are not used, with the reason; looked for when asked.
     """
 
     name: str
@@ -56,6 +76,8 @@ class Task:
     chance: float | None = None
     answer_in_prompt: bool = False
     fingerprint: Callable[[Source], str] = _nothing_read
+    levels: Mapping[str, int] = field(default_factory=dict)
+    refused: Callable[[Source], Sequence[Refusal]] = _nothing_refused
 
     @property
     def generated(self) -> bool:

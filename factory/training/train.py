@@ -17,6 +17,7 @@ from factory.core.recipes import AdapterRecipe
 from factory.rewards import Pool
 from factory.store.ref import Ref
 from factory.store.store import Store
+from factory.tasks._find import find_task
 from factory.tasks._task import Source
 
 VERSION = 1
@@ -45,7 +46,7 @@ def pools_of(recipe: AdapterRecipe, source: Source) -> dict[str, Pool]:
     """
     pools = {}
     for name in recipe.tasks:
-        task = load("factory.tasks", name, kind="task").TASK
+        task = find_task(name)
         rows = task.rows("train", source)[: recipe.train_rows]
         if not rows:
             raise BadInput(f"task '{name}' has no training rows; choose another task")
@@ -81,7 +82,7 @@ def _train(recipe: AdapterRecipe, spec: dict[str, Any], folders: tuple[Path, Pat
         tokenizer=tokenizer,
         pools=pools,
         plan=plan,
-        prompt=lambda text: conversation(tokenizer, text),
+        prompt=lambda row: conversation(tokenizer, row.prompt, raw=row.raw),
         state=state,
         seed=seed,
         on_step=on_step,

@@ -8,6 +8,7 @@ from typing import Any
 
 from factory.core.errors import BadInput
 from factory.core.recipes import AdapterRecipe
+from factory.core.records import Row
 from factory.rewards import Pool, Scorer
 from factory.training._plan import Plan
 from factory.training.checkpoints import newest, seal
@@ -86,7 +87,7 @@ def train(
     tokenizer: Any,
     pools: dict[str, Pool],
     plan: Plan,
-    prompt: Callable[[str], Any],
+    prompt: Callable[[Row], Any],
     state: Path,
     seed: int,
     on_step: Callable[[dict[str, Any]], None],
@@ -113,7 +114,7 @@ def train(
     start = newest(checkpoints)
     scorer = Scorer(pools, recipe.rewards, recipe.num_generations, recipe.unscorable_limit)
     metrics = MetricsFile(state / "metrics.jsonl", scorer, start[1] if start else 0)
-    rows = [{"prompt": prompt(pools[task].rows[index].prompt), "task": task, "row": index} for task, index in plan]
+    rows = [{"prompt": prompt(pools[task].rows[index]), "task": task, "row": index} for task, index in plan]
     try:
         arguments = GRPOConfig(**grpo_options(recipe, checkpoints, seed))
         lora = LoraConfig(task_type="CAUSAL_LM", **recipe.lora.model_dump())

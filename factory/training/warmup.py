@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from factory.core.atomic import write_bytes
 from factory.core.config import parse
-from factory.core.discover import load
 from factory.core.errors import BadInput
 from factory.core.hashing import seed_from
 from factory.core.progress import Report
 from factory.core.recipes import EmbeddedRecipe
 from factory.store.ref import Ref
 from factory.store.store import Store
+from factory.tasks._find import demonstration_of, find_task
 from factory.tasks._task import Source
 
 if TYPE_CHECKING:
@@ -134,10 +134,10 @@ def _demonstrations(recipe: EmbeddedRecipe, seed: int) -> Iterator[Text]:
     names, shares = list(recipe.tasks), list(recipe.tasks.values())
     rows, write = {}, {}
     for name in names:
-        module = load("factory.tasks", name, kind="task")
-        if not hasattr(module, "demonstration"):
+        write[name] = demonstration_of(name)
+        if write[name] is None:
             raise BadInput(f"embedded base: task '{name}' has no demonstrations to learn from; choose another")
-        rows[name], write[name] = module.TASK.rows("train", Source()), module.demonstration
+        rows[name] = find_task(name).rows("train", Source())
     clean_texts = TOKENIZER_TEXTS + round(recipe.clean_share * recipe.steps) * recipe.batch_size
     index = 0
     while True:

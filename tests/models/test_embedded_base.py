@@ -76,7 +76,7 @@ def test_a_warm_up_that_was_cut_off_ends_with_the_same_bits(pico_base, tmp_path,
 def test_sampling_is_seeded_and_ignores_the_bases_own_generation_settings(pico_base):
     model = AutoModelForCausalLM.from_pretrained(pico_base).eval()
     tokenizer = AutoTokenizer.from_pretrained(pico_base, padding_side="left")
-    prompts = ["What is 2 + 3 - 1?", "Find 7 + 8 + 9."]
+    prompts = [prompt_ids(tokenizer, text) for text in ("What is 2 + 3 - 1?", "Find 7 + 8 + 9.")]
     first = generate(model, tokenizer, prompts, samples=3, max_new_tokens=8, seed=5)
     assert [len(mine) for mine in first] == [3, 3]
     model.generation_config.top_k = 1  # would make every sample the greedy one
@@ -89,7 +89,8 @@ def test_greedy_is_the_argmax_whatever_the_padding(pico_base):
     model = AutoModelForCausalLM.from_pretrained(pico_base).eval()
     tokenizer = AutoTokenizer.from_pretrained(pico_base, padding_side="left")
     short, long = "Find 2 + 2 + 2.", "Table pets(name, city, age, size). Show name where age is over 5."
-    together = generate(model, tokenizer, [short, long], samples=0, max_new_tokens=6)
+    prompts = [prompt_ids(tokenizer, text) for text in (short, long)]
+    together = generate(model, tokenizer, prompts, samples=0, max_new_tokens=6)
     ids = prompt_ids(tokenizer, short)
     for _ in range(together[0][0].tokens):
         with torch.no_grad():

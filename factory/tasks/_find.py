@@ -1,0 +1,91 @@
+"""A task by what a study calls it: `NAME`, `FAMILY:MEMBER`, and options behind `@`.
+
+`countdown@easy` has only the easy rows, `math@tag` asks in another style, `countdown@boxed@raw` without the chat
+template, `reasoning_gym:chain_sum` is a member of a family, `...@key=value` sets what the task lets be set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from factory.core import discover
+from factory.core.errors import BadInput, UnknownName
+from factory.core.records import Row, Split
+from factory.tasks._style import STYLES, Worded
+from factory.tasks._task import Source, Task
+
+PACKAGE = "factory.tasks"
+
+
+def task_names() -> list[str]:
+    """The names of all tasks, sorted; nothing is imported."""
+    return discover.names(PACKAGE)
+
+
+def stem_of(name: str) -> str:
+    """The plug-in's name in a task's full name."""
+    return name.partition("@")[0].partition(":")[0]
+
+
+def find_task(name: str, where: str = "") -> Task:
+    """The task of that name, with its options applied.
+
+    Raises:
+        UnknownName: no task, member or option has that name; the nearest one is suggested.
+        BadInput: an option that the task does not have.
+    """
+    head, *options = name.split("@")
+    stem, _, member = head.partition(":")
+    module = discover.load(PACKAGE, stem, kind="task", where=where)
+    settings = dict(option.split("=", 1) for option in options if "=" in option)
+    task = _made(name, module, member, settings, where)
+    words = [option for option in options if "=" not in option]
+    # Styles before levels: a style words the questions again, a level only leaves rows out.
+    for word in sorted(words, key=lambda word: word in task.levels):
+        task = _with_word(task, word, where)
+    return replace(task, name=name)
+
+
+def source_digest(name: str) -> str | None:
+    """The content hash of a user's own task file; None for ours."""
+    return discover.source_digest(PACKAGE, stem_of(name))
+
+
+def demonstration_of(name: str) -> Any:
+    """A task's demonstrations, None if it has none."""
+    return getattr(discover.load(PACKAGE, stem_of(name), kind="task"), "demonstration", None)
+
+
+def _made(name: str, module: Any, member: str, settings: Mapping[str, str], where: str) -> Task:
+    """The module's `TASK`, or what its `task(member, settings)` makes."""
+    if hasattr(module, "task"):
+        made: Task = module.task(member, settings)
+        return made
+    if member or settings:
+        prefix = f"{where}: " if where else ""
+        raise BadInput(f"{prefix}task '{name}': {stem_of(name)} has no members and nothing to set with =")
+    task: Task = module.TASK
+    return task
+
+
+def _with_word(task: Task, word: str, where: str) -> Task:
+    worded = task.rows if isinstance(task.rows, Worded) else None
+    if word in task.levels:
+        return replace(task, rows=OfLevel(task.rows, task.levels[word]), levels={})
+    if worded is not None and (word in STYLES or word == "raw"):
+        return replace(task, rows=worded.styled(word))
+    known = [*task.levels, *((*STYLES, "raw") if worded else ())]
+    raise UnknownName(f"option of task {task.name}", word, known, where)
+
+
+class OfLevel:
+    """The rows of one difficulty."""
+
+    def __init__(self, rows: Callable[[Split, Source], Sequence[Row]], difficulty: int) -> None:
+        self._rows, self._difficulty = rows, difficulty
+
+    def __call__(self, split: Split, source: Source) -> Sequence[Row]:
+        """The rows of a split that have the difficulty."""
+        return [row for row in self._rows(split, source) if row.difficulty == self._difficulty]
