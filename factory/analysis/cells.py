@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from factory.analysis import statistics
+from factory.analysis.contaminated import Contaminated, read_contaminated
 from factory.analysis.statistics import Array, Estimate
 from factory.core.atomic import read_json, read_jsonl
 from factory.core.errors import BadInput, CorruptFile
@@ -64,7 +65,8 @@ class Cell:
 
     def outcomes(self) -> list[Outcome]:
         """The items with their completions, read from the store."""
-        return read_outcomes(self.folder)
+        kept = set(self.items)
+        return [outcome for outcome in read_outcomes(self.folder) if outcome.item in kept]
 
     def prompts(self) -> dict[str, str]:
         """Each item's prompt, for people to read; {} where the cell does not keep them (`prompts.json`)."""
@@ -80,6 +82,7 @@ class Matrix:
         variants, benchmarks: in the study's order; checkpoints (`adapter:math@30`) are not among the variants.
         seeds: of the study.
         cells: by (variant, benchmark, seed); one that was not scored is not there.
+        contaminated: by benchmark, what of it stands in the training rows; items left out for it are in no cell.
     """
 
     study: str
@@ -87,6 +90,7 @@ class Matrix:
     benchmarks: tuple[str, ...]
     seeds: tuple[int, ...]
     cells: Mapping[tuple[str, str, int], Cell]
+    contaminated: Mapping[str, Contaminated] = field(default_factory=dict)
 
     def at(self, variant: str, benchmark: str) -> list[Cell]:
         """The cells of a variant on a benchmark, one for each seed that was scored."""
@@ -164,7 +168,9 @@ def load_matrix(store: Store, study_folder: Path) -> Matrix:
         study, seeds = card["study"], tuple(card["seeds"])
     except (KeyError, TypeError) as error:
         raise CorruptFile(f"{study_folder / 'card.json'}: not a study's card ({error}); run the study again") from error
-    cells = [load_cell(store, ref) for ref in refs]
+    contaminated = read_contaminated(store, card.get("gate"))
+    left_out = {name: set(one.ids) for name, one in contaminated.items() if one.excluded}
+    cells = [_without(cell, left_out.get(cell.benchmark, set())) for cell in (load_cell(store, ref) for ref in refs)]
     variants = dict.fromkeys([*names, *(cell.variant for cell in cells)])
     benchmarks = dict.fromkeys([*study.get("benchmarks", {}), *(cell.benchmark for cell in cells)])
     return Matrix(
@@ -173,7 +179,18 @@ def load_matrix(store: Store, study_folder: Path) -> Matrix:
         benchmarks=tuple(benchmarks),
         seeds=seeds,
         cells={(cell.variant, cell.benchmark, cell.seed): cell for cell in cells},
+        contaminated=contaminated,
     )
+
+
+def _without(cell: Cell, items: set[str]) -> Cell:
+    """The cell less some items."""
+    kept = [row for row, item in enumerate(cell.items) if item not in items]
+    if len(kept) == len(cell.items):
+        return cell
+    names = tuple(cell.items[row] for row in kept)
+    greedy = cell.greedy[kept] if cell.greedy.size else cell.greedy
+    return replace(cell, items=names, scores=cell.scores[kept], greedy=greedy)
 
 
 def read_study_card(study_folder: Path) -> dict[str, Any]:

@@ -16,6 +16,7 @@ def notes(matrix: Matrix, mode: Mode) -> list[str]:
     return [
         *_empty_columns(matrix, mode),
         *_sureness(matrix, mode),
+        *_contaminated(matrix),
         *_left_out(matrix, mode),
         *_seeds(matrix),
     ]
@@ -54,6 +55,11 @@ def _sureness(matrix: Matrix, mode: Mode) -> list[str]:
     if not sure:
         return [f"No variant differs from the base for sure ({len(effects)} comparisons, Holm); {size}."]
     return [f"{sure} of {len(effects)} changes against the base are sure (Holm, 5 %); {size}."]
+
+
+def _contaminated(matrix: Matrix) -> list[str]:
+    told = (found.sentence(benchmark) for benchmark, found in matrix.contaminated.items())
+    return [sentence for sentence in told if sentence]
 
 
 def _left_out(matrix: Matrix, mode: Mode) -> list[str]:

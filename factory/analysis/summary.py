@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from factory.analysis.cells import BASE, Matrix
@@ -24,6 +25,10 @@ def summary(matrix: Matrix) -> dict[str, Any]:
         "seeds": list(matrix.seeds),
         "base": BASE,
         "chance": {benchmark: matrix.chance(benchmark) for benchmark in matrix.benchmarks},
+        "contaminated": {
+            name: {key: value for key, value in asdict(found).items() if key != "ids"}
+            for name, found in matrix.contaminated.items()
+        },
         "scores": [
             {
                 "variant": variant,

@@ -9,7 +9,7 @@ import click
 
 from factory.cli._options import base_option, data_option, emit, jobs_option, json_option, store_option
 
-STAGES = ("base", "adapters", "merges", "matrix", "report")
+STAGES = ("check", "base", "adapters", "merges", "matrix", "report")
 
 
 @click.command()

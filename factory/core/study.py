@@ -80,6 +80,20 @@ class MergeSpec(Strict):
         return self
 
 
+class Contamination(Strict):
+    """What to do about benchmark items that stand in what the adapters train on.
+
+    Attributes:
+        action: `exclude` leaves them out of every variant's score, `report` only tells, `refuse` stops before training.
+        ngram: length of the runs of words that are compared.
+        share: an item overlaps if this share of its words stands in runs that training has, or if it is there exactly.
+    """
+
+    action: Literal["exclude", "report", "refuse"] = "exclude"
+    ngram: Annotated[int, Field(ge=3, le=50)] = 8
+    share: Annotated[float, Field(gt=0, le=1)] = 0.8
+
+
 class Study(Strict):
     """A whole experiment.
 
@@ -93,6 +107,7 @@ class Study(Strict):
         merges: merge name -> what is merged how.
         benchmarks: benchmark or task name -> overrides of `decoding`.
         decoding: how completions are drawn, unless a benchmark says otherwise.
+        contamination: what to do about benchmark items that the adapters train on.
     """
 
     study: Name
@@ -104,6 +119,7 @@ class Study(Strict):
     merges: dict[Name, MergeSpec] = {}
     benchmarks: Annotated[dict[str, dict[str, Any] | None], Field(min_length=1)]
     decoding: Decoding = Decoding()
+    contamination: Contamination = Contamination()
 
     @field_validator("seeds")
     @classmethod

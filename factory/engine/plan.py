@@ -12,7 +12,7 @@ from factory.core.errors import BadInput, UnknownName
 from factory.core.hashing import key_of
 from factory.core.recipes import AdapterRecipe, EmbeddedRecipe
 from factory.core.study import MergeSpec, Study
-from factory.engine import estimate
+from factory.engine import contamination, estimate
 from factory.evaluation import score
 from factory.models.bases import Base, embedded_seed, outside_base
 from factory.rewards import check_components
@@ -22,7 +22,7 @@ from factory.tasks._find import find_task, source_digest
 from factory.tasks._task import Source
 from factory.training import train, warmup
 
-STAGES = ("base", "adapters", "merges", "matrix", "report")
+STAGES = ("check", "base", "adapters", "merges", "matrix", "report")
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,14 @@ class Plan:
         variants: (seed, title, ref) of everything that is scored; a base that is not made here has no ref.
         cells: refs of the matrix.
         bases: by seed.
+        gate: which benchmark items stand in the training rows; None if nothing is trained or scored.
     """
 
     jobs: list[Job] = field(default_factory=list)
     variants: list[tuple[int, str, Ref | None]] = field(default_factory=list)
     cells: list[Ref] = field(default_factory=list)
     bases: dict[int, Base] = field(default_factory=dict)
+    gate: Ref | None = None
 
     def add(self, job: Job) -> Ref:
         """Add a job unless an equal one is there."""
@@ -84,6 +86,7 @@ def plan_study(store: Store, study: Study, source: Source) -> Plan:
     for benchmark in benchmarks.values():
         benchmark.fingerprint(source)
     plan = Plan()
+    plan.gate = _plan_gate(plan, study, recipes, benchmarks, source)
     for seed in study.seeds:
         _SeedPlan(store, study, plan, seed, source).run(recipes, benchmarks)
     return plan
@@ -138,16 +141,22 @@ def plan_base(store: Store, plan: Plan, text: str, seed: int, recipe: EmbeddedRe
 
 
 def plan_adapter(
-    plan: Plan, name: str, recipe: AdapterRecipe, base: tuple[Base, Ref | None], seed: int, source: Source
+    plan: Plan,
+    name: str,
+    recipe: AdapterRecipe,
+    base: tuple[Base, Ref | None],
+    seed: int,
+    source: Source,
+    gate: Ref | None = None,
 ) -> Ref:
-    """The job that trains one adapter."""
+    """The job that trains one adapter, after a gate if there is one."""
     where, made = base
     plain = recipe.model_dump()
     tasks = {task: _identity(task, source) for task in recipe.tasks}
     strategy = discover.source_digest("factory.training.strategies", recipe.strategy)
     key = key_of("adapter", train.VERSION, plain, where.hash, seed, tasks, strategy)
     spec = {"recipe": plain, "seed": seed, "base": where.to_json(), "data": _text(source)}
-    needs = (made,) if made else ()
+    needs = tuple(one for one in (gate, made) if one)
     ref = Ref(where.label, "adapter", name, seed, key)
     cost = estimate.adapter(recipe)
     return plan.add(Job(ref, "adapters", "factory.training.train:build_adapter", spec, needs, cost))
@@ -189,6 +198,35 @@ def plan_cell(
     return plan.add(Job(cell, "matrix", "factory.evaluation.score:build_cell", spec, tuple(dict.fromkeys(needs)), cost))
 
 
+def _plan_gate(
+    plan: Plan,
+    study: Study,
+    recipes: Mapping[str, AdapterRecipe],
+    benchmarks: Mapping[str, Benchmark],
+    source: Source,
+) -> Ref | None:
+    """The job that compares the benchmarks with all rows that any adapter of the study trains on."""
+    training: dict[str, int | None] = {}
+    for recipe in recipes.values():
+        for task in recipe.tasks:
+            known = training.get(task, 0)
+            training[task] = None if known is None or recipe.train_rows is None else max(known, recipe.train_rows)
+    if not training:
+        return None
+    spec: dict[str, Any] = {
+        "training": dict(sorted(training.items())),
+        "benchmarks": {name: study.decoding_of(name).limit for name in sorted(benchmarks)},
+        "contamination": study.contamination.model_dump(),
+        "data": _text(source),
+    }
+    identities = [
+        {name: _identity(name, source) for name in spec["training"]},
+        {name: [benchmark.version, benchmark.fingerprint(source)] for name, benchmark in sorted(benchmarks.items())},
+    ]
+    ref = Ref("shared", "gate", study.study, 0, contamination.gate_key(spec, identities))
+    return plan.add(Job(ref, "check", "factory.engine.contamination:build_gate", spec, cost=estimate.GATE_SECONDS))
+
+
 class _SeedPlan:
     """The jobs of one seed of a study."""
 
@@ -200,9 +238,11 @@ class _SeedPlan:
     def run(self, recipes: Mapping[str, AdapterRecipe], benchmarks: Mapping[str, Benchmark]) -> None:
         """Adapters, merges, then the cells of every variant."""
         variants: list[tuple[str, Ref | None, list[str]]] = [("base", self.base[1], [])]
+        # A study that wants to be refused is refused before anything is trained.
+        gate = self.plan.gate if self.study.contamination.action == "refuse" else None
         adapters = {}
         for name, recipe in recipes.items():
-            adapters[name] = plan_adapter(self.plan, name, recipe, self.base, self.seed, self.source)
+            adapters[name] = plan_adapter(self.plan, name, recipe, self.base, self.seed, self.source, gate)
             variants.append((f"adapter:{name}", adapters[name], recipe.tasks))
         for name, merge in self.study.merges.items():
             trained = list(dict.fromkeys(task for adapter in merge.adapters for task in recipes[adapter].tasks))

@@ -9,7 +9,7 @@ from typing import Any
 
 from factory.core.errors import BadInput
 
-KINDS = ("base", "adapter", "merge", "model", "cell", "search")
+KINDS = ("base", "adapter", "merge", "model", "cell", "search", "gate")
 VARIANT = re.compile(
     r"^(?:(?P<base>[^:]+)/)?(?:(?P<kind>base|adapter|merge|model):)?(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)"
     r"(?:@(?P<step>\d+))?(?:#(?P<seed>\d+))?$"

@@ -130,8 +130,8 @@ def test_a_dry_run_writes_nothing_and_is_json_on_request(factory):
     code, out, _ = factory("run", PICO, "--dry-run", "--json")
     assert code == 0
     plan = json.loads(out)
-    assert plan["to_build"] == len(plan["jobs"]) == 13
-    assert {job["stage"] for job in plan["jobs"]} == {"base", "adapters", "merges", "matrix"}
+    assert plan["to_build"] == len(plan["jobs"]) == 14
+    assert {job["stage"] for job in plan["jobs"]} == {"check", "base", "adapters", "merges", "matrix"}
     assert not Path("store").exists()
 
 

@@ -41,7 +41,7 @@ def test_the_run_ends_with_the_matrix_and_the_report(finished):
     report = Path(done.stdout.strip().rpartition("report: ")[2])
     assert "http" not in report.read_text().replace("http://www.w3.org/", "")
     card = json.loads((report.parent / "card.json").read_text())
-    assert set(card["stages"]) == {"base", "adapters", "merges", "matrix"}
+    assert set(card["stages"]) == {"check", "base", "adapters", "merges", "matrix"}
     assert len(card["cells"]) == len(card["variants"]) * len(card["study"]["benchmarks"])
 
 
