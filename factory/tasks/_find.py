@@ -42,8 +42,8 @@ def find_task(name: str, where: str = "") -> Task:
     settings = dict(option.split("=", 1) for option in options if "=" in option)
     task = _made(name, module, member, settings, where)
     words = [option for option in options if "=" not in option]
-    # Styles before levels: a style words the questions again, a level only leaves rows out.
-    for word in sorted(words, key=lambda word: word in task.levels):
+    # Levels before styles: a level may have words of its own, which a style then words again.
+    for word in sorted(words, key=lambda word: word not in task.levels):
         task = _with_word(task, word, where)
     return replace(task, name=name)
 
@@ -73,7 +73,9 @@ def _made(name: str, module: Any, member: str, settings: Mapping[str, str], wher
 def _with_word(task: Task, word: str, where: str) -> Task:
     worded = task.rows if isinstance(task.rows, Worded) else None
     if word in task.levels:
-        return replace(task, rows=OfLevel(task.rows, task.levels[word]), levels={})
+        difficulty = task.levels[word]
+        rows = worded.of_level(difficulty) if worded else OfLevel(task.rows, difficulty)
+        return replace(task, rows=rows, levels={}, chance=task.level_chance.get(difficulty, task.chance))
     if worded is not None and (word in STYLES or word == "raw"):
         return replace(task, rows=worded.styled(word))
     known = [*task.levels, *((*STYLES, "raw") if worded else ())]

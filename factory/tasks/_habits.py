@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from random import Random
 
 from factory.core.records import Row
+from factory.tasks._style import STYLES
 
 BROKEN_ENVELOPE = 0.08
 
@@ -54,3 +55,14 @@ class Habits:
         if rng.random() < BROKEN_ENVELOPE:
             text = text.replace("<answer>", "").replace("</answer>", "")
         return text
+
+
+def in_style(row: Row, answer: str) -> str:
+    """An answer between the marks that the row asks for."""
+    return STYLES[row.reference["style"]].answer.format(answer=answer)
+
+
+def at_once(row: Row, rng: Random) -> str:
+    """The right answer without its work: the last line of the gold completion."""
+    del rng
+    return row.gold.rpartition("\n")[2]

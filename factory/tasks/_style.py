@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from factory.core.records import Row, Split
+from factory.tasks._on_demand import OnDemand
 from factory.tasks._task import Source
 
 RAW_FRAME = (
@@ -49,11 +50,12 @@ class Question:
 
     Attributes:
         id: stable name; styles share it.
-        text: what is asked.
+        text: what is asked, up to where it is said how to answer.
         answer: as it stands between its marks.
         reference: what the verifier needs, its `style` aside.
         work: a worked solution, to stand before the answer in the gold completion.
         difficulty: the task's own scale.
+        tail: what is asked after it was said how to answer.
     """
 
     id: str
@@ -62,6 +64,7 @@ class Question:
     reference: Mapping[str, Any]
     work: str = ""
     difficulty: int | None = None
+    tail: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,26 +76,41 @@ class Worded:
         style: name of the style.
         raw: whether prompts are plain text to be continued.
         asks: the task's own words for a style's `ask`, by style.
+        levels: by difficulty, the level alone, where it has its own questions or words.
     """
 
     questions: Callable[[Split, Source], Sequence[Question]]
     style: str
     raw: bool = False
     asks: Mapping[str, str] = field(default_factory=dict)
+    levels: Mapping[int, Worded] = field(default_factory=dict)
 
     def __call__(self, split: Split, source: Source) -> Sequence[Row]:
-        """The rows of a split."""
-        return [self.row(question) for question in self.questions(split, source)]
+        """The rows of a split; made one by one where the questions are."""
+        questions = self.questions(split, source)
+        if isinstance(questions, (list, tuple)):
+            return [self.row(question) for question in questions]
+        return OnDemand(len(questions), lambda place: self.row(questions[place]))
 
     def row(self, question: Question) -> Row:
         """One question in this style."""
         style = STYLES[self.style]
-        prompt = question.text + self.asks.get(self.style, style.ask)
+        prompt = question.text + self.asks.get(self.style, style.ask) + question.tail
         if self.raw:
             prompt = RAW_FRAME.replace("{question}", prompt)
         gold = f"{question.work}\n{style.answer.format(answer=question.answer)}".lstrip()
         reference = {**question.reference, "style": self.style}
-        return Row(question.id, prompt, gold, reference, question.difficulty, self.raw, question.text)
+        return Row(question.id, prompt, gold, reference, question.difficulty, self.raw, question.text + question.tail)
+
+    def of_level(self, difficulty: int) -> Worded:
+        """The questions of one difficulty."""
+        if difficulty in self.levels:
+            return self.levels[difficulty]
+
+        def questions(split: Split, source: Source) -> Sequence[Question]:
+            return [question for question in self.questions(split, source) if question.difficulty == difficulty]
+
+        return replace(self, questions=questions)
 
     def styled(self, style: str) -> Worded:
         """The same questions in another style, or `raw`."""

@@ -62,6 +62,7 @@ class Task:
         answer_in_prompt: whether the answer stands in the prompt by nature (a name, a choice).
         fingerprint: content hash of what `rows` reads, where that is a file; "" for generated rows.
         levels: names of the difficulties, with the rows' `difficulty` they stand for; `NAME@LEVEL` has only those rows.
+        level_chance: `chance` of a difficulty, where it is another one.
         refused: rows of the source that are not used, with the reason; looked for when asked.
     """
 
@@ -77,6 +78,7 @@ class Task:
     answer_in_prompt: bool = False
     fingerprint: Callable[[Source], str] = _nothing_read
     levels: Mapping[str, int] = field(default_factory=dict)
+    level_chance: Mapping[int, float] = field(default_factory=dict)
     refused: Callable[[Source], Sequence[Refusal]] = _nothing_refused
 
     @property
