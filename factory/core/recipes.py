@@ -68,6 +68,22 @@ class LoraOptions(Strict):
     use_rslora: bool = False
 
 
+class StrategyOptions(Strict):
+    """What a strategy lets a recipe set; each strategy has its own."""
+
+
+class Stop(Strict):
+    """When training ends before its last step, with the reason on the card.
+
+    Attributes:
+        no_signal_steps: steps in a row without one informative group; None never stops for it.
+        collapse: stop when the mean reward of ten steps falls below this share of the best ten; None never stops.
+    """
+
+    no_signal_steps: Positive | None = 50
+    collapse: Annotated[float, Field(gt=0, lt=1)] | None = 0.2
+
+
 class AdapterRecipe(Strict):
     """How one adapter is trained.
 
@@ -75,6 +91,7 @@ class AdapterRecipe(Strict):
         description: one line for the card.
         tasks: task names; more than one makes a joint adapter.
         strategy: a file of `factory/training/strategies/`: how prompts are drawn from the tasks.
+        strategy_options: what the strategy lets be set; `factory/training/strategies/` says what.
         task_weights: share of each task in a step, for strategies that take it; equal when left out.
         rewards: weight of each reward component; a component that a task does not have is None for its rows.
         lora: the adapter's shape.
@@ -89,6 +106,7 @@ class AdapterRecipe(Strict):
         save_steps: optimizer steps between checkpoints.
         train_rows: how many training rows to use at most.
         unscorable_limit: share of rows the verifier may fail on before training stops.
+        stop: when to end before the last step.
         report_to: trackers, as TRL takes them (`tensorboard`, `wandb`, `trackio`).
         trl: any further option of TRL's `GRPOConfig`.
     """
@@ -96,6 +114,7 @@ class AdapterRecipe(Strict):
     description: str = ""
     tasks: Annotated[list[str], Field(min_length=1)]
     strategy: str = "single"
+    strategy_options: dict[str, Any] = {}
     task_weights: dict[str, Annotated[float, Field(gt=0)]] | None = None
     rewards: Annotated[dict[str, float], Field(min_length=1)] = Field(
         default_factory=lambda: {"correct": 1.0, "format": 0.1}
@@ -112,6 +131,7 @@ class AdapterRecipe(Strict):
     save_steps: Positive = 10
     train_rows: Positive | None = None
     unscorable_limit: Annotated[float, Field(ge=0, le=1)] = 0.05
+    stop: Stop = Stop()
     report_to: list[str] = []
     trl: dict[str, Any] = {}
 

@@ -21,6 +21,7 @@ from factory.store.store import Store
 from factory.tasks._find import find_task, source_digest
 from factory.tasks._task import Source
 from factory.training import train, warmup
+from factory.training.strategy import declared_sizes
 
 STAGES = ("check", "base", "adapters", "merges", "matrix", "report")
 
@@ -102,7 +103,7 @@ def check_recipe(name: str, recipe: AdapterRecipe, source: Source) -> None:
     where = f"adapter {name}"
     tasks = [find_task(task, where) for task in recipe.tasks]
     strategy = discover.load("factory.training.strategies", recipe.strategy, kind="strategy", where=where)
-    strategy.shares(recipe.tasks, recipe.task_weights)
+    strategy.build(recipe, declared_sizes({task.name: task for task in tasks}))
     check_components(recipe.rewards, tasks, where)
     for task in tasks:
         task.fingerprint(source)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from factory.core.atomic import write_text
 from factory.rewards import Scorer
+from factory.training.groups import Group
 
 FILE = "metrics.jsonl"
 
@@ -19,43 +20,26 @@ class MetricsFile:
 
     Args:
         path: of the file.
-        scorer: whose per-task statistics go into it.
         resume_step: the checkpoint's step; later lines are dropped.
+
+    Attributes:
+        lines: of all steps so far.
+        stopped: why training ended early, None if it did not.
     """
 
-    def __init__(self, path: Path, scorer: Scorer, resume_step: int) -> None:
-        self._path, self._scorer = path, scorer
-        self._begun = time.monotonic()
+    def __init__(self, path: Path, resume_step: int) -> None:
+        self._path = path
+        self.stopped: str | None = None
         # The last line may be cut off by a kill; it then belongs to a step after the checkpoint.
         kept = path.read_text(encoding="utf-8").splitlines()[:resume_step] if path.exists() else []
         write_text(path, "".join(f"{line}\n" for line in kept))
+        self.lines: list[dict[str, Any]] = [json.loads(line) for line in kept]
 
-    def begin_step(self) -> None:
-        """A step starts: generation first."""
-        self._begun = time.monotonic()
-        self._scorer.seconds, self._scorer.calls = 0.0, 0
-
-    def end_step(self, step: int, logs: dict[str, Any]) -> dict[str, Any]:
-        """Write the line of a step; gives it.
-
-        Seconds are wall time: generation is from the step's start to the first verification, scoring is inside the
-        verifiers, update is the rest.
-        """
-        seconds = time.monotonic() - self._begun
-        generation = self._scorer.started_at - self._begun if self._scorer.calls else 0.0
-        line = {
-            "step": step,
-            "tasks": self._scorer.take(),
-            "seconds": {
-                "generation": round(generation, 4),
-                "scoring": round(self._scorer.seconds, 4),
-                "update": round(seconds - generation - self._scorer.seconds, 4),
-            },
-            **{key: logs.get(key) for key in ("loss", "grad_norm", "kl", "learning_rate", "entropy")},
-        }
+    def append(self, line: dict[str, Any]) -> None:
+        """Write the line of a step."""
+        self.lines.append(line)
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
-        return line
 
     def sync(self) -> None:
         """Flush to disk, before a checkpoint is declared whole."""
@@ -64,3 +48,31 @@ class MetricsFile:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def task_line(task: str, seen: Sequence[Group], kept: Sequence[Group], scorer: Scorer) -> dict[str, Any]:
+    """What a step showed of one task.
+
+    Args:
+        seen: its groups that were generated, at least one.
+        kept: those of them that are trained on.
+    """
+    verdicts = [verdict for group in seen for verdict in group.verdicts]
+    return {
+        "prompts": len(seen),
+        "kept": len(kept),
+        "completions": len(verdicts),
+        "reward": mean([reward for group in seen for reward in group.rewards]),
+        "components": {
+            name: mean([scorer.value(name, task, verdict) for verdict in verdicts]) for name in scorer.components(task)
+        },
+        "zero_variance": sum(group.spread == 0 for group in seen) / len(seen),
+        "length": mean([float(len(ids)) for group in seen for ids in group.completion_ids]),
+        "unscorable": sum(verdict.score is None for verdict in verdicts),
+    }
+
+
+def mean(values: Sequence[float | None]) -> float | None:
+    """Mean of what there is; None if there is nothing."""
+    known = [value for value in values if value is not None]
+    return round(sum(known) / len(known), 6) if known else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from random import Random
 from typing import Any
 
 from factory.core.atomic import read_jsonl
@@ -14,13 +13,15 @@ from factory.core.errors import BadInput
 from factory.core.hashing import digest, seed_from
 from factory.core.progress import Report
 from factory.core.recipes import AdapterRecipe
-from factory.rewards import Pool
+from factory.rewards import Pool, Scorer
 from factory.store.ref import Ref
 from factory.store.store import Store
 from factory.tasks._find import find_task
 from factory.tasks._task import Source
+from factory.training.filler import Filler
+from factory.training.strategy import sizes_of
 
-VERSION = 1
+VERSION = 2
 NO_SIGNAL = "no group of completions had rewards that differ, so nothing was learned: the adapter is the base"
 
 
@@ -55,34 +56,41 @@ def pools_of(recipe: AdapterRecipe, source: Source) -> dict[str, Pool]:
 
 
 def _train(recipe: AdapterRecipe, spec: dict[str, Any], folders: tuple[Path, Path], report: Report) -> dict[str, Any]:
-    from factory.models.chat import conversation
+    from factory.models.chat import prompt_ids
     from factory.models.load import load_model, load_tokenizer, one_thread
-    from factory.training.trl_door import train
+    from factory.training.trl_door import sample, train
 
     out, state = folders
     base = spec["base"]
     one_thread()
     report("loading rows and base", 0.0)
     pools = pools_of(recipe, Source(Path(spec["data"]) if spec.get("data") else None))
-    strategy = load("factory.training.strategies", recipe.strategy, kind="strategy")
-    shares = strategy.shares(recipe.tasks, recipe.task_weights)
+    strategy = load("factory.training.strategies", recipe.strategy, kind="strategy").build(recipe, sizes_of(pools))
     # The recipe is part of the seed: adapters of one study start from different random factors.
     seed = seed_from("train", spec["recipe"], spec["seed"])
-    sizes = {name: len(pool.rows) for name, pool in pools.items()}
-    plan = strategy.plan(sizes, shares, recipe.max_steps, recipe.prompts_per_step, Random(seed))
     tokenizer = load_tokenizer(base["path"], base.get("revision"))
     model = load_model(base["path"], base.get("revision"))
 
     def on_step(line: dict[str, Any]) -> None:
         report(_say(line, recipe.max_steps), line["step"] / recipe.max_steps)
 
-    trained = train(
+    scorer = Scorer(pools, recipe.rewards, recipe.unscorable_limit)
+    filler = Filler(
+        pools=pools,
+        strategy=strategy,
+        scorer=scorer,
+        tokens=lambda row: prompt_ids(tokenizer, row.prompt, raw=row.raw),
+        texts=lambda ids: tokenizer.batch_decode(ids, skip_special_tokens=True),
+        sample=sample,
+        group=recipe.num_generations,
+        seed=seed,
+    )
+    trained, stopped = train(
         recipe=recipe,
         model=model,
         tokenizer=tokenizer,
-        pools=pools,
-        plan=plan,
-        prompt=lambda row: conversation(tokenizer, row.prompt, raw=row.raw),
+        filler=filler,
+        scorer=scorer,
         state=state,
         seed=seed,
         on_step=on_step,
@@ -90,7 +98,6 @@ def _train(recipe: AdapterRecipe, spec: dict[str, Any], folders: tuple[Path, Pat
     moved = _save(trained, out, base)
     shutil.copy(state / "metrics.jsonl", out / "metrics.jsonl")
     lines = read_jsonl(out / "metrics.jsonl")
-    used = {name: [pools[name].rows[index].id for task, index in plan if task == name] for name in pools}
     return {
         "recipe": spec["recipe"],
         "seed": spec["seed"],
@@ -101,13 +108,14 @@ def _train(recipe: AdapterRecipe, spec: dict[str, Any], folders: tuple[Path, Pat
                 "version": pool.task.version,
                 "rows": len(pool.rows),
                 "hash": digest([row.id for row in pool.rows]),
-                "used": len(set(used[name])),
+                "used": filler.used(name),
                 "licence": pool.task.licence,
             }
             for name, pool in pools.items()
         },
         "trained_tasks": recipe.tasks,
-        "warning": None if moved else NO_SIGNAL,
+        "warning": NO_SIGNAL if not moved else stopped,
+        "steps": lines[-1]["step"],
         "metrics": {"first": lines[0]["tasks"], "last": lines[-1]["tasks"]},
         "cost": {
             "completions": sum(task["completions"] for line in lines for task in line["tasks"].values()),

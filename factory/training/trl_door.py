@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from factory.core.atomic import read_json
 from factory.core.errors import BadInput
 from factory.core.recipes import AdapterRecipe
-from factory.core.records import Row
-from factory.rewards import Pool, Scorer
-from factory.training._plan import Plan
-from factory.training.checkpoints import newest, seal
+from factory.rewards import Scorer
+from factory.training.checkpoints import newest
+from factory.training.filler import Filler
+from factory.training.improvement import Improvement
 from factory.training.metrics import MetricsFile
+from factory.training.watch import STATE, watcher
 
 OWN_OPTIONS = frozenset(
     [
@@ -29,13 +32,16 @@ OWN_OPTIONS = frozenset(
         "save_strategy",
         "reward_weights",
         "report_to",
-        "shuffle_dataset",
         "per_device_train_batch_size",
         "gradient_accumulation_steps",
         "generation_batch_size",
         "steps_per_generation",
+        "num_iterations",
+        "shuffle_dataset",
     ]
 )
+OTHER_SAMPLERS = ("use_vllm", "use_transformers_continuous_batching")
+PLACEHOLDER = "The strategy draws the prompts."
 
 
 def grpo_options(recipe: AdapterRecipe, output: Path | str, seed: int) -> dict[str, Any]:
@@ -49,6 +55,9 @@ def grpo_options(recipe: AdapterRecipe, output: Path | str, seed: int) -> dict[s
     clash = sorted(OWN_OPTIONS & recipe.trl.keys())
     if clash:
         raise BadInput(f"trl: '{clash[0]}' is set by the recipe itself; use the recipe's own field")
+    for name in OTHER_SAMPLERS:
+        if recipe.trl.get(name):
+            raise BadInput(f"trl: '{name}' is not supported; leave it out, completions are sampled by transformers")
     completions = recipe.prompts_per_step * recipe.num_generations
     each = recipe.per_device_train_batch_size or completions
     cpu = not torch.cuda.is_available()
@@ -85,19 +94,20 @@ def train(
     recipe: AdapterRecipe,
     model: Any,
     tokenizer: Any,
-    pools: dict[str, Pool],
-    plan: Plan,
-    prompt: Callable[[Row], Any],
+    filler: Filler,
+    scorer: Scorer,
     state: Path,
     seed: int,
     on_step: Callable[[dict[str, Any]], None],
-) -> Any:
-    """Run GRPO to the recipe's last step, from the newest whole checkpoint in `state`; gives the PEFT model.
+) -> tuple[Any, str | None]:
+    """Run GRPO to the recipe's last step, from the newest whole checkpoint in `state`.
 
     Args:
-        plan: (task, row index) of every prompt, in order.
-        prompt: the trainer's form of a row's prompt.
+        filler: where the steps' completions come from.
         on_step: called with each line of the metrics file.
+
+    Returns:
+        The PEFT model, and why training ended early, None if it did not.
 
     Raises:
         BadInput: TRL or PEFT refuses an option of the recipe.
@@ -109,44 +119,66 @@ def train(
     from trl import GRPOConfig, GRPOTrainer
 
     logging.set_verbosity_error()
+    os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     checkpoints = state / "checkpoints"
     checkpoints.mkdir(exist_ok=True)
     start = newest(checkpoints)
-    scorer = Scorer(pools, recipe.rewards, recipe.num_generations, recipe.unscorable_limit)
-    metrics = MetricsFile(state / "metrics.jsonl", scorer, start[1] if start else 0)
-    rows = [{"prompt": prompt(pools[task].rows[index]), "task": task, "row": index} for task, index in plan]
+    metrics = MetricsFile(state / "metrics.jsonl", start[1] if start else 0)
+    if start:
+        filler.restore(read_json(start[0] / STATE))
     try:
         arguments = GRPOConfig(**grpo_options(recipe, checkpoints, seed))
         lora = LoraConfig(task_type="CAUSAL_LM", **recipe.lora.model_dump())
+        improvement = Improvement(
+            tokenizer.pad_token_id,
+            (arguments.epsilon, arguments.epsilon_high or arguments.epsilon),
+            arguments.scale_rewards != "none",
+            arguments.per_device_train_batch_size,
+        )
         trainer = GRPOTrainer(
             model=model,
             reward_funcs=scorer.functions(),
             args=arguments,
-            train_dataset=Dataset.from_list(rows),
+            train_dataset=Dataset.from_dict({"prompt": [PLACEHOLDER] * (recipe.max_steps * recipe.prompts_per_step)}),
             processing_class=tokenizer,
             peft_config=lora,
-            callbacks=[_watch(metrics, on_step)],
+            rollout_func=filler,
+            callbacks=[watcher(filler, metrics, recipe.stop, improvement, on_step)],
         )
     except (TypeError, ValueError) as error:
         raise BadInput(f"the trainer refuses the recipe: {error}") from error
     trainer.remove_callback(PrinterCallback)
     trainer.train(resume_from_checkpoint=str(start[0]) if start else None)
-    return trainer.model
+    return trainer.model, metrics.stopped
 
 
-def _watch(metrics: MetricsFile, on_step: Callable[[dict[str, Any]], None]) -> Any:
-    from transformers import TrainerCallback
+def sample(trainer: Any, prompts: Sequence[list[int]]) -> list[list[list[int]]]:
+    """Groups of completions from the trainer's model, with the trainer's sampling options.
 
-    class Watch(TrainerCallback):  # type: ignore[misc]
-        def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            metrics.begin_step()
+    Returns:
+        For each prompt its `num_generations` completions' token ids.
+    """
+    from trl.models import unwrap_model_for_generation
 
-        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
-            if logs and "loss" in logs:
-                on_step(metrics.end_step(state.global_step, logs))
+    from factory.models.groups import sample_groups
 
-        def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            metrics.sync()
-            seal(Path(args.output_dir) / f"checkpoint-{state.global_step}")
-
-    return Watch()
+    options = trainer.args
+    with unwrap_model_for_generation(
+        trainer.model_wrapped, trainer.accelerator, gather_deepspeed3_params=options.ds3_gather_for_generation
+    ) as model:
+        training = model.training
+        model.eval()
+        try:
+            return sample_groups(
+                model,
+                prompts,
+                group=trainer.num_generations,
+                max_new_tokens=options.max_completion_length,
+                end_ids=trainer.eos_token_ids,
+                pad_id=trainer.processing_class.pad_token_id,
+                temperature=options.temperature,
+                top_p=options.top_p,
+                top_k=options.top_k or 0,
+            )
+        finally:
+            model.train(training)

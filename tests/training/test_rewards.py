@@ -6,6 +6,8 @@ from factory.core.errors import BadInput, UnknownName, WorkFailed
 from factory.core.records import Row, Verdict
 from factory.rewards import Pool, Scorer, check_components
 from factory.tasks._task import Source, Task
+from factory.training.groups import Group
+from factory.training.metrics import task_line
 
 ROWS = [Row(str(index), f"prompt {index}", "yes", {}) for index in range(4)]
 
@@ -20,15 +22,12 @@ def says_yes(completion: str, row: Row) -> Verdict:
 
 def scorer(limit: float = 0.5, **tasks: Task) -> Scorer:
     weights = {"correct": 1.0, "runs": 0.25, "format": 0.125}
-    return Scorer({name: Pool(one, ROWS) for name, one in tasks.items()}, weights, 2, limit)
+    return Scorer({name: Pool(one, ROWS) for name, one in tasks.items()}, weights, limit)
 
 
 def call(subject: Scorer, completions, tasks):
-    ids = [[1] * len(text) for text in completions]
-    return {
-        f.__name__: f(completions=completions, completion_ids=ids, task=tasks, row=[0] * len(tasks))
-        for f in subject.functions()
-    }
+    verdicts = [subject.verdicts(name, 0, [text])[0] for text, name in zip(completions, tasks, strict=True)]
+    return {f.__name__: f(task=tasks, verdict=verdicts, prompts=[], row=[]) for f in subject.functions()}
 
 
 def test_a_component_that_a_task_does_not_have_is_none_for_its_rows_only():
@@ -41,15 +40,22 @@ def test_a_component_that_a_task_does_not_have_is_none_for_its_rows_only():
     }
 
 
-def test_the_statistics_are_per_task_and_by_hand():
+def test_the_line_of_a_task_is_by_hand():
     subject = scorer(one=task("one", says_yes, ("format", "runs")), two=task("two", says_yes))
-    call(subject, ["yes", "no", "yes", "yes"], ["one", "one", "two", "two"])
-    stats = subject.take()
+
+    def group(name, texts):
+        verdicts = subject.verdicts(name, 0, texts)
+        rewards = [subject.reward(name, verdict) for verdict in verdicts]
+        return Group(name, 0, [1], [[1] * len(text) for text in texts], verdicts, rewards)
+
     # one: (1 + .25 + .125 + 0 + .25 + 0) / 2; two: 1 + .125 for both, so its only group has no variance.
-    assert stats["one"]["reward"] == pytest.approx(0.8125)
-    assert stats["one"]["zero_variance"] == 0.0
-    assert stats["two"] == {
+    line = task_line("one", [group("one", ["yes", "no"])], [], subject)
+    assert line["reward"] == pytest.approx(0.8125)
+    assert (line["zero_variance"], line["kept"]) == (0.0, 0)
+    both = [group("two", ["yes", "yes"])]
+    assert task_line("two", both, both, subject) == {
         "prompts": 1,
+        "kept": 1,
         "completions": 2,
         "reward": 1.125,
         "components": {"correct": 1.0, "format": 1.0},
@@ -57,34 +63,28 @@ def test_the_statistics_are_per_task_and_by_hand():
         "length": 3.0,
         "unscorable": 0,
     }
-    assert subject.take() == {}
 
 
-def test_each_completion_is_verified_once_for_all_components():
+def test_equal_texts_of_a_row_are_verified_once():
     seen = []
 
     def counting(completion, row):
         seen.append(completion)
         return says_yes(completion, row)
 
-    call(scorer(one=task("one", counting)), ["yes", "no"], ["one", "one"])
+    verdicts = scorer(one=task("one", counting)).verdicts("one", 0, ["yes", "no", "yes"])
     assert seen == ["yes", "no"]
+    assert [verdict.score for verdict in verdicts] == [1.0, 0.0, 1.0]
 
 
-def test_conversational_completions_are_read():
-    subject = scorer(one=task("one", says_yes))
-    completions = [[{"role": "assistant", "content": "yes"}]]
-    assert subject.functions()[0](completions=completions, completion_ids=[[1]], task=["one"], row=[0]) == [1.0]
-
-
-def test_unscorable_is_none_and_counted_and_stops_above_the_limit():
+def test_unscorable_is_none_and_stops_above_the_limit():
     def broken(completion, row):
         return Verdict.unscorable("the database is gone") if completion == "?" else says_yes(completion, row)
 
     subject = scorer(0.5, one=task("one", broken))
-    got = call(subject, ["?", "yes"], ["one", "one"])
-    assert got["correct"] == [None, 1.0]
-    assert subject.take()["one"]["unscorable"] == 1
+    got = call(subject, ["yes", "?"], ["one", "one"])
+    assert got["correct"] == [1.0, None]
+    assert subject.reward("one", Verdict.unscorable("gone")) is None
     with pytest.raises(WorkFailed, match="the database is gone"):
         call(subject, ["?", "?", "?"], ["one", "one", "one"])
 

@@ -1,1 +1,1 @@
-"""One file, one strategy: how the prompts of a step are drawn from the tasks."""
+"""One file, one strategy: `build(recipe, pools)` composes weights over tasks, selection of groups and schedule."""

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from random import Random
-
 from factory.core.errors import BadInput
-from factory.training._plan import Plan, draw
+from factory.core.recipes import AdapterRecipe, StrategyOptions
+from factory.training.strategy import Sizes, Strategy, options_of
+from factory.training.weighting import Fixed
 
 
-def shares(tasks: list[str], weights: Mapping[str, float] | None) -> dict[str, float]:
-    """The task has the whole step.
+def build(recipe: AdapterRecipe, sizes: Sizes) -> Strategy:
+    """The task has every step.
 
     Raises:
-        BadInput: more than one task.
+        BadInput: more than one task, weights, or options.
     """
-    if len(tasks) != 1:
-        raise BadInput(f"strategy 'single' trains on one task, got {len(tasks)}: {', '.join(tasks)}; use 'joint'")
-    if weights:
+    del sizes
+    options_of(StrategyOptions, recipe)
+    if len(recipe.tasks) != 1:
+        named = ", ".join(recipe.tasks)
+        raise BadInput(f"strategy 'single' trains on one task, got {len(recipe.tasks)}: {named}; use 'joint'")
+    if recipe.task_weights:
         raise BadInput("strategy 'single' takes no task_weights; leave them out or use 'joint'")
-    return {tasks[0]: 1.0}
-
-
-def plan(sizes: Mapping[str, int], share: Mapping[str, float], steps: int, prompts: int, rng: Random) -> Plan:
-    """See `factory.training._plan.draw`."""
-    return draw(sizes, share, steps, prompts, rng)
+    return Strategy(Fixed({recipe.tasks[0]: 1.0}))

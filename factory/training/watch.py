@@ -1,0 +1,150 @@
+"""What happens around each optimizer step: the strategy learns, a line is written, training may end early."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from factory.core.atomic import write_json
+from factory.core.recipes import Stop
+from factory.training.checkpoints import seal
+from factory.training.filler import Filler
+from factory.training.groups import Group
+from factory.training.improvement import Improvement
+from factory.training.metrics import MetricsFile, mean, task_line
+from factory.training.weighting import Seen
+
+STATE = "strategy.json"
+WINDOW = 10
+
+
+def stop_reason(lines: list[dict[str, Any]], stop: Stop) -> str | None:
+    """Why training should end now, in one sentence; None if it should not.
+
+    Args:
+        lines: the metrics file's, so far.
+    """
+    silent = 0
+    for line in reversed(lines):
+        if line["strategy"]["informative"]:
+            break
+        silent += 1
+    if stop.no_signal_steps is not None and silent >= stop.no_signal_steps:
+        solved = mean([task["components"].get("correct") for task in lines[-1]["tasks"].values()])
+        why = "the tasks are solved" if solved and solved > 0.9 else "they are too hard, or rewarded for nothing else"
+        return (
+            f"no group had rewards that differ in the last {silent} steps, so nothing can be learned: {why} "
+            f"(stop.no_signal_steps = {stop.no_signal_steps})"
+        )
+    rewards = [mean([task["reward"] for task in line["tasks"].values()]) or 0.0 for line in lines]
+    if stop.collapse is None or len(rewards) < 2 * WINDOW:
+        return None
+    means = [sum(rewards[end - WINDOW : end]) / WINDOW for end in range(WINDOW, len(rewards) + 1)]
+    if max(means) > 0.05 and means[-1] < stop.collapse * max(means):
+        return (
+            f"the reward collapsed: {means[-1]:.3f} over the last {WINDOW} steps, {max(means):.3f} at its best; take a "
+            f"lower learning_rate, or a beta above 0 (stop.collapse = {stop.collapse:g})"
+        )
+    return None
+
+
+def watcher(
+    filler: Filler,
+    metrics: MetricsFile,
+    stop: Stop,
+    improvement: Improvement,
+    on_step: Callable[[dict[str, Any]], None],
+) -> Any:
+    """The trainer's callback."""
+    from transformers import TrainerCallback
+
+    class Watcher(TrainerCallback):  # type: ignore[misc]
+        gained: dict[str, float]
+        begun = 0.0
+
+        def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            self.begun, self.gained = time.monotonic(), {}
+
+        def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
+            if filler.strategy.weights.needs_improvement:
+                improvement.before(model, _groups(filler))
+
+        def on_optimizer_step(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
+            if filler.strategy.weights.needs_improvement:
+                self.gained = improvement.after(model, _groups(filler))
+            filler.strategy.observe(seen_of(filler, self.gained, improvement.scale))
+
+        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+            if logs and "loss" in logs:
+                line = line_of(filler, state.global_step, logs, self.gained, time.monotonic() - self.begun)
+                metrics.append(line)
+                on_step(line)
+                if (reason := stop_reason(metrics.lines, stop)) is not None:
+                    metrics.stopped = reason
+                    control.should_training_stop = True
+
+        def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            metrics.sync()
+            folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+            write_json(folder / STATE, filler.state())
+            seal(folder)
+
+    return Watcher()
+
+
+def _groups(filler: Filler) -> list[Group]:
+    assert filler.step is not None
+    return filler.step.selected.groups
+
+
+def seen_of(filler: Filler, gained: dict[str, float], scale: bool) -> dict[str, Seen]:
+    """What the last step showed of each task."""
+    assert filler.step is not None
+    found = {}
+    for task in filler.pools:
+        seen = [group for group in filler.step.selected.seen if group.task == task]
+        kept = [group for group in filler.step.selected.groups if group.task == task]
+        advantages = [abs(value) for group in kept for value in group.advantages(scale)]
+        found[task] = Seen(
+            reward=mean([reward for group in seen for reward in group.rewards]),
+            accuracy=mean([None if v.correct is None else float(v.correct) for g in seen for v in g.verdicts]),
+            improvement=gained.get(task, 0.0),
+            sequences=len(advantages),
+            advantage=sum(advantages) / len(advantages) if advantages else 0.0,
+        )
+    return found
+
+
+def line_of(
+    filler: Filler, number: int, logs: dict[str, Any], gained: dict[str, float], seconds: float
+) -> dict[str, Any]:
+    """The metrics file's line of the last step. Seconds are wall time; update is what generation and scoring leave."""
+    step = filler.step
+    assert step is not None
+    seen, kept = step.selected.seen, step.selected.groups
+    tasks = {
+        task: task_line(task, own, [g for g in kept if g.task == task], filler.scorer)
+        for task in filler.pools
+        if (own := [group for group in seen if group.task == task])
+    }
+    return {
+        "step": number,
+        "tasks": tasks,
+        "strategy": {
+            "weights": {task: round(share, 6) for task, share in step.shares.items()},
+            "quota": step.selected.quota,
+            "share": {task: line["kept"] / len(kept) for task, line in tasks.items()} if kept else {},
+            "rounds": step.selected.rounds,
+            "informative": sum(group.spread > 0 for group in kept),
+            "padding": len(step.padding),
+            "improvement": {task: round(value, 8) for task, value in gained.items()},
+        },
+        "seconds": {
+            "generation": round(step.generation_seconds, 4),
+            "scoring": round(step.scoring_seconds, 4),
+            "update": round(seconds - step.generation_seconds - step.scoring_seconds, 4),
+        },
+        **{key: logs.get(key) for key in ("loss", "grad_norm", "kl", "learning_rate", "entropy")},
+    }
