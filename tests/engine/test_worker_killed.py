@@ -61,7 +61,7 @@ def test_a_killed_worker_is_one_clear_line_and_the_next_run_finishes(tmp_path):
 
     again = subprocess.run(command(store), capture_output=True, text=True, timeout=200, check=False)
     assert again.returncode == 0, again.stderr
-    assert "found 1 finished" in again.stdout, "the base was not built twice"
+    assert "found 2 finished" in again.stdout, "the base and the check were not done twice"
 
 
 def test_a_stopped_parent_takes_its_worker_along(tmp_path):
