@@ -20,9 +20,10 @@ from factory.merging.contract import PACKAGE, load_method
 from factory.merging.inputs import base_input, check_base, check_same_base, read_input, trained_tasks
 from factory.merging.merge import merge_adapters
 from factory.merging.recipe import parse_recipe
-from factory.store.factors import AdapterFactors, read_factors, write_adapter
+from factory.store.factors import AdapterFactors, read_factors
 from factory.store.ref import Ref
 from factory.store.store import Store
+from factory.store.write_adapter import write_adapter
 
 
 def merge_key(spec: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""LoRA factors in and out of a folder in PEFT's format.
+"""LoRA factors, and how they are read from a folder in PEFT's format.
 
 An adapter is, for each module, two factors whose product is the update of that module's weight. They are scaled once,
 at load, so that nobody further up has to know about alpha, rsLoRA or patterns.
@@ -6,22 +6,23 @@ at load, so that nobody further up has to know about alpha, rsLoRA or patterns.
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from factory.core.atomic import clear_os_errors, write_json
 from factory.core.errors import BadInput, CorruptFile
-from factory.store.peft_config import CONFIG, plain_config, rank_and_scale, read_config
+from factory.store.peft_config import CONFIG, rank_and_scale, read_config
+from factory.store.tensors import DTYPES, TensorReader
 
 if TYPE_CHECKING:
     import torch
 
 WEIGHTS = "adapter_model.safetensors"
-_PREFIX = "base_model.model."
-_FACTOR = re.compile(rf"^{re.escape(_PREFIX)}(?P<module>.+)\.lora_(?P<side>[AB])(?:\.default)?\.weight$")
+PREFIX = "base_model.model."
+_FACTOR = re.compile(rf"^{re.escape(PREFIX)}(?P<module>.+)\.lora_(?P<side>[AB])(?:\.default)?\.weight$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,48 +78,100 @@ class AdapterFactors:
     fan_in_fan_out: bool = False
 
 
-def read_factors(folder: Path | str) -> AdapterFactors:
-    """Read an adapter in PEFT's format; every product `lora_B @ lora_A` is the exact update PEFT would apply.
+class _OnDisk(Mapping[str, Factors]):
+    """The modules of an adapter on disk: each is read, checked and scaled when it is asked for, and not kept."""
+
+    def __init__(
+        self, reader: TensorReader, tensors: Mapping[str, Mapping[str, str]], scales: Mapping[str, float]
+    ) -> None:
+        self._reader, self._tensors, self._scales = reader, tensors, scales
+
+    def __getitem__(self, module: str) -> Factors:
+        """One module's factors.
+
+        Raises:
+            CorruptFile: NaN or Inf, by the tensor's name.
+        """
+        names, scale = self._tensors[module], self._scales[module]
+        lora_A, lora_B = (_finite(self._reader, names[side]) for side in "AB")
+        return Factors(lora_A, lora_B if scale == 1 else lora_B * scale)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tensors)
+
+    def __len__(self) -> int:
+        return len(self._tensors)
+
+    def shape_and_rank(self, module: str) -> tuple[tuple[int, int], int]:
+        """(d_out, d_in) and rank, from the header alone."""
+        a, b = (self._reader.entries[self._tensors[module][side]].shape for side in "AB")
+        return (b[0], a[1]), a[0]
+
+
+def _finite(reader: TensorReader, name: str) -> torch.Tensor:
+    import torch
+
+    tensor = reader.read(name).float()
+    # One pass and no mask: a sum over NaN or Inf is neither finite. Only where it is not is it looked at closely, since
+    # a sum of finite numbers may overflow too.
+    if not math.isfinite(float(tensor.sum())) and not torch.isfinite(tensor).all():
+        bad = "NaN" if torch.isnan(tensor).any() else "Inf"
+        raise CorruptFile(
+            f"{reader.path}: tensor '{name}' holds {bad}; this adapter's training diverged or it is damaged"
+        )
+    return tensor
+
+
+def open_factors(folder: Path | str) -> AdapterFactors:
+    """Open an adapter in PEFT's format; a module is read when it is asked for, so that memory is that of one module.
+
+    Every product `lora_B @ lora_A` is the exact update PEFT would apply.
 
     Raises:
         BadInput: not a LoRA adapter in safetensors, or one with a feature that cannot be merged exactly, by name.
-        CorruptFile: damaged, an unpaired factor, shapes that disagree, NaN or Inf; the text names the tensor.
+        CorruptFile: damaged, an unpaired factor, shapes that disagree; the text names the tensor. NaN and Inf are found
+            when their module is read.
     """
-    import torch
-
     folder = Path(folder)
     config = read_config(folder)
-    sides: dict[str, dict[str, torch.Tensor]] = {}
     path = folder / WEIGHTS
-    for name, tensor in _tensors(path).items():
+    if not path.is_file():
+        pickled = path.with_name("adapter_model.bin")
+        if pickled.is_file():
+            raise BadInput(f"{pickled}: pickled weights are not read (they can run code); save it as safetensors")
+        raise BadInput(f"{path}: is missing; expected a folder in PEFT's format")
+    reader = TensorReader(path)
+    sides: dict[str, dict[str, str]] = {}
+    for name, entry in sorted(reader.entries.items()):
         match = _FACTOR.match(name)
         if match is None:
             raise BadInput(f"{path}: tensor '{name}' is not a LoRA factor of a linear layer and cannot be merged")
-        if tensor.ndim != 2:
-            raise BadInput(f"{path}: tensor '{name}' has {tensor.ndim} dimensions; only linear layers (2) are handled")
-        if not tensor.is_floating_point():
-            raise CorruptFile(f"{path}: tensor '{name}' is {tensor.dtype}; expected floating point")
-        if not torch.isfinite(tensor).all():
-            bad = "NaN" if torch.isnan(tensor).any() else "Inf"
-            raise CorruptFile(f"{path}: tensor '{name}' holds {bad}; this adapter's training diverged or it is damaged")
-        sides.setdefault(match["module"], {})[match["side"]] = tensor.float()
+        if len(entry.shape) != 2:
+            raise BadInput(
+                f"{path}: tensor '{name}' has {len(entry.shape)} dimensions; only linear layers (2) are handled"
+            )
+        if not entry.floating:
+            kind = DTYPES.get(entry.dtype, entry.dtype)
+            raise CorruptFile(f"{path}: tensor '{name}' is {kind}; expected floating point")
+        sides.setdefault(match["module"], {})[match["side"]] = name
     if not sides:
         raise CorruptFile(f"{path}: holds no LoRA factors")
-    modules = {}
+    tensors, scales = {}, {}
     for module in sorted(sides):
         pair = sides[module]
         if set(pair) != {"A", "B"}:
             have, lack = ("A", "B") if "A" in pair else ("B", "A")
             raise CorruptFile(f"{path}: module '{module}' has lora_{have} and no lora_{lack}")
         rank, scale = rank_and_scale(config, module)
-        if not pair["A"].shape[0] == pair["B"].shape[1] == rank:
+        shapes = {side: reader.entries[pair[side]].shape for side in "AB"}
+        if not shapes["A"][0] == shapes["B"][1] == rank:
             raise CorruptFile(
-                f"{path}: module '{module}': lora_A is {tuple(pair['A'].shape)}, lora_B is {tuple(pair['B'].shape)}; "
+                f"{path}: module '{module}': lora_A is {shapes['A']}, lora_B is {shapes['B']}; "
                 f"{CONFIG} says rank {rank}, so expected ({rank}, d_in) and (d_out, {rank})"
             )
-        modules[module] = Factors(pair["A"], pair["B"] * scale)
+        tensors[module], scales[module] = pair, scale
     return AdapterFactors(
-        modules,
+        _OnDisk(reader, tensors, scales),
         base=config.get("base_model_name_or_path"),
         revision=config.get("revision"),
         task_type=config.get("task_type"),
@@ -126,51 +179,20 @@ def read_factors(folder: Path | str) -> AdapterFactors:
     )
 
 
-def write_adapter(folder: Path, adapter: AdapterFactors, *, dtype: str = "float32") -> None:
-    """Write an adapter in PEFT's format, scale 1, so that `PeftModel.from_pretrained` applies exactly its factors.
-
-    Args:
-        folder: made if needed; meant to be one that is still being built (`Store.build`, `publish_folder`).
-        adapter: ranks may differ between modules.
-        dtype: of the tensors on disk; rounding to bfloat16 costs about 2.4e-3 relative, to float16 3e-4.
+def read_factors(folder: Path | str) -> AdapterFactors:
+    """Read an adapter in PEFT's format whole.
 
     Raises:
-        ValueError: no module, or a module of rank 0.
+        BadInput: as `open_factors`.
+        CorruptFile: as `open_factors`, and NaN or Inf; the text names the tensor.
     """
-    import torch
-    from safetensors.torch import save_file
-
-    kind = getattr(torch, dtype)
-    ranks = {name: factors.rank for name, factors in adapter.modules.items()}
-    if not ranks or min(ranks.values()) < 1:
-        raise ValueError(f"an adapter needs modules of rank 1 or more, got ranks {ranks}")
-    tensors = {}
-    for name, factors in adapter.modules.items():
-        tensors[f"{_PREFIX}{name}.lora_A.weight"] = factors.lora_A.to(kind).contiguous()
-        tensors[f"{_PREFIX}{name}.lora_B.weight"] = factors.lora_B.to(kind).contiguous()
-    config = plain_config(
-        ranks,
-        base=adapter.base,
-        revision=adapter.revision,
-        task_type=adapter.task_type,
-        fan_in_fan_out=adapter.fan_in_fan_out,
-    )
-    with clear_os_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
-    write_json(folder / CONFIG, config)
+    adapter = open_factors(folder)
+    return replace(adapter, modules=dict(adapter.modules))
 
 
-def _tensors(path: Path) -> dict[str, torch.Tensor]:
-    from safetensors import SafetensorError, safe_open
-
-    if not path.is_file():
-        pickled = path.with_name("adapter_model.bin")
-        if pickled.is_file():
-            raise BadInput(f"{pickled}: pickled weights are not read (they can run code); save it as safetensors")
-        raise BadInput(f"{path}: is missing; expected a folder in PEFT's format")
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in sorted(file.keys())}
-    except SafetensorError as error:
-        raise CorruptFile(f"{path}: not a whole safetensors file ({error}); copy or train it again") from error
+def shapes_and_ranks(adapter: AdapterFactors) -> dict[str, tuple[tuple[int, int], int]]:
+    """(d_out, d_in) and rank of each module; of an adapter on disk no tensor is read."""
+    modules = adapter.modules
+    if isinstance(modules, _OnDisk):
+        return {name: modules.shape_and_rank(name) for name in modules}
+    return {name: (factors.shape, factors.rank) for name, factors in modules.items()}

@@ -10,7 +10,8 @@ import torch
 import yaml
 
 from factory.cli import main
-from factory.store.factors import AdapterFactors, Factors, read_factors, write_adapter
+from factory.store.factors import AdapterFactors, Factors, read_factors
+from factory.store.write_adapter import write_adapter
 
 
 def call(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, str, str]:

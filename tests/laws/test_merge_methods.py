@@ -16,7 +16,8 @@ from factory.merging.contract import PACKAGE, Contract, Settings, load_method
 from factory.merging.inputs import Input
 from factory.merging.merge import merge_adapters
 from factory.merging.recipe import parse_recipe
-from factory.store.factors import AdapterFactors, Factors, write_adapter
+from factory.store.factors import AdapterFactors, Factors
+from factory.store.write_adapter import write_adapter
 
 SHAPES = {"model.layers.0.mlp.up_proj": (12, 8), "model.layers.1.mlp.up_proj": (8, 12), "model.layers.1.q": (6, 6)}
 METHODS = names(PACKAGE)

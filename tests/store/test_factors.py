@@ -14,7 +14,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from factory.core.errors import BadInput, CorruptFile
-from factory.store.factors import AdapterFactors, Factors, read_factors, write_adapter
+from factory.store.factors import AdapterFactors, Factors, read_factors
+from factory.store.write_adapter import write_adapter
 
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
 

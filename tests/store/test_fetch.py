@@ -9,9 +9,10 @@ import torch
 
 from factory.core.errors import BadInput, WorkFailed
 from factory.merging.plan import locate
-from factory.store.factors import AdapterFactors, Factors, read_factors, write_adapter
+from factory.store.factors import AdapterFactors, Factors, read_factors
 from factory.store.fetch import adapter_folder, base_folder
 from factory.store.store import Store
+from factory.store.write_adapter import write_adapter
 
 
 @pytest.fixture
