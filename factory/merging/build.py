@@ -17,13 +17,14 @@ from factory.core.errors import CorruptFile, WorkFailed
 from factory.core.hashing import key_of
 from factory.core.progress import Report
 from factory.merging.contract import PACKAGE, load_method
-from factory.merging.inputs import base_input, check_base, check_same_base, read_input, trained_tasks
-from factory.merging.merge import merge_adapters
+from factory.merging.inputs import base_input, check_base, open_input, trained_tasks
+from factory.merging.merge import MergeReport, merged_modules, prepare
 from factory.merging.recipe import parse_recipe
-from factory.store.factors import AdapterFactors, read_factors
+from factory.store.factors import WEIGHTS, open_factors
 from factory.store.ref import Ref
 from factory.store.store import Store
-from factory.store.write_adapter import write_adapter
+from factory.store.tensors import TensorReader, as_bytes, checksum
+from factory.store.write_adapter import AdapterWriter
 
 
 def merge_key(spec: Mapping[str, Any]) -> str:
@@ -64,17 +65,22 @@ def merge_into(out: Path, spec: Mapping[str, Any], report: Report) -> dict[str, 
     """
     recipe = parse_recipe(spec["recipe"], "recipe")
     inputs = [
-        read_input(item["title"], Path(item["folder"]), item["key"]) if item["folder"] else base_input(item["title"])
+        open_input(item["title"], Path(item["folder"]), item["key"]) if item["folder"] else base_input(item["title"])
         for item in spec["inputs"]
     ]
     base = spec.get("base") or {}
-    check_same_base(inputs)
+    work = prepare(inputs, recipe, spec.get("weights"))
     check_base(inputs, base)
     rank, seed = spec.get("rank", "full"), spec.get("seed", 0)
-    merged, losses = merge_adapters(inputs, recipe, spec.get("weights"), rank, seed, report=report)
-    write_adapter(out, merged, dtype=recipe.stored_dtype)
+    writer = AdapterWriter(out, list(work.shapes), recipe.stored_dtype)
+    reports = {}
+    for name, factors, told in merged_modules(work, rank, seed, report=report):
+        writer.write(name, factors)
+        reports[name] = told
+    writer.finish(work.like)
+    losses = MergeReport(recipe.merge_method, work.resolved, reports)
     report("reading it back", None)
-    check_written(out, merged, base.get("path"))
+    check_written(out, writer.checksums, base.get("path"))
     return {
         "recipe": spec["recipe"],
         "method": recipe.merge_method,
@@ -85,32 +91,32 @@ def merge_into(out: Path, spec: Mapping[str, Any], report: Report) -> dict[str, 
         "seed": seed,
         "trained_tasks": trained_tasks([Path(item["folder"]) for item in spec["inputs"] if item["folder"]]),
         "merge": losses.to_json(),
-        "base": {**base, "path": base.get("path") or merged.base, "hash": base.get("hash") or inputs[0].base_hash},
+        "base": {**base, "path": base.get("path") or work.like.base, "hash": base.get("hash") or inputs[0].base_hash},
     }
 
 
-def check_written(folder: Path, expected: AdapterFactors, base: str | None) -> None:
+def check_written(folder: Path, checksums: Mapping[str, int], base: str | None) -> None:
     """Read a written adapter back, through PEFT too where its base is a folder here, and compare every factor.
+
+    Args:
+        checksums: of each tensor's bytes as they were meant to be written.
 
     Raises:
         WorkFailed: it is not, to the last bit, what was meant.
     """
-    import torch
-
     try:
-        written = read_factors(folder)
+        with TensorReader(folder / WEIGHTS) as file:
+            found = {name: checksum(as_bytes(file.read(name))) for name in file.entries}
+        written = open_factors(folder)
     except CorruptFile as error:
         raise WorkFailed(f"the merge was written and cannot be read back: {error}") from error
-    for name, factors in expected.modules.items():
-        other = written.modules.get(name)
-        if other is None or not (
-            torch.equal(other.lora_A, factors.lora_A) and torch.equal(other.lora_B, factors.lora_B)
-        ):
-            raise WorkFailed(f"{folder}: module '{name}' on disk is not what was merged")
+    for name in sorted(found.keys() | checksums.keys()):
+        if found.get(name) != checksums.get(name):
+            raise WorkFailed(f"{folder}: tensor '{name}' on disk is not what was merged")
     if base and (Path(base) / "config.json").is_file():
         from factory.merging.peft_door import check_loads
 
-        check_loads(folder, Path(base), expected)
+        check_loads(folder, Path(base), written)
 
 
 def build_model(store: Store, ref: Ref, spec: dict[str, Any], report: Report) -> Path:
@@ -134,7 +140,7 @@ def bake_into(out: Path, spec: Mapping[str, Any], report: Report) -> dict[str, A
     from factory.store.fetch import base_folder
 
     adapter, base = spec["adapter"], spec["base"]
-    check_base([read_input(adapter["title"], Path(adapter["folder"]), adapter["key"])], base)
+    check_base([open_input(adapter["title"], Path(adapter["folder"]), adapter["key"])], base)
     revision = base.get("revision")
     folder = base_folder(f"{base['path']}@{revision}" if revision and "@" not in base["path"] else base["path"])
     report("baking into the base", None)

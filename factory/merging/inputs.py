@@ -11,7 +11,7 @@ from typing import Any
 from factory.core.atomic import read_json
 from factory.core.errors import BadInput
 from factory.core.hashing import file_digest, key_of
-from factory.store.factors import WEIGHTS, AdapterFactors, Factors, read_factors
+from factory.store.factors import WEIGHTS, AdapterFactors, Factors, open_factors, shapes_and_ranks
 from factory.store.peft_config import CONFIG, read_config
 
 _HUB_ID = re.compile(r"^[\w.-]+/[\w.-]+$")
@@ -34,9 +34,13 @@ class Input:
     base_hash: str | None = None
 
 
-def read_input(title: str, folder: Path, key: str) -> Input:
-    """Read one adapter with what its card says of its base."""
-    return Input(title, key, read_factors(folder), base_record(folder).get("hash"))
+def open_input(title: str, folder: Path, key: str) -> Input:
+    """One adapter with what its card says of its base; a module is read when it is asked for.
+
+    Raises:
+        BadInput, CorruptFile: as `open_factors`.
+    """
+    return Input(title, key, open_factors(folder), base_record(folder).get("hash"))
 
 
 def base_input(title: str) -> Input:
@@ -52,7 +56,7 @@ def folder_key(folder: Path) -> str:
     """
     read_config(folder)
     if not (folder / WEIGHTS).is_file():
-        read_factors(folder)  # says what is wrong
+        open_factors(folder)  # says what is wrong
     return key_of("adapter folder", file_digest(folder / CONFIG), file_digest(folder / WEIGHTS))
 
 
@@ -113,11 +117,11 @@ def module_shapes(inputs: Sequence[Input]) -> dict[str, tuple[int, int]]:
     shapes: dict[str, tuple[int, int]] = {}
     owner: dict[str, str] = {}
     for item in inputs:
-        for name, factors in item.factors.modules.items():
-            if shapes.setdefault(name, factors.shape) != factors.shape:
+        for name, (shape, _) in shapes_and_ranks(item.factors).items():
+            if shapes.setdefault(name, shape) != shape:
                 raise BadInput(
                     f"module '{name}': {owner[name]} changes a weight of shape {shapes[name]} and {item.title} one of "
-                    f"{factors.shape}; they were trained on different bases"
+                    f"{shape}; they were trained on different bases"
                 )
             owner.setdefault(name, item.title)
     if not shapes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +68,66 @@ class MergeReport:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A merge, checked and in order, before any tensor is read.
+
+    Attributes:
+        inputs: in the order they are summed in.
+        resolved: every parameter's value, in the order the inputs were named.
+        each: the same in the order they are summed in.
+        shapes: (d_out, d_in) of every module of the result, sorted.
+        recipe: method and stored dtype.
+    """
+
+    inputs: Sequence[Input]
+    resolved: Resolved
+    each: dict[str, list[float]]
+    shapes: dict[str, tuple[int, int]]
+    recipe: MergeRecipe
+
+    @property
+    def like(self) -> AdapterFactors:
+        """The input that the result takes its base and its kind from."""
+        return next(item.factors for item in self.inputs if item.factors.modules)
+
+
+def prepare(inputs: Sequence[Input], recipe: MergeRecipe, weights: Sequence[float] | None = None) -> Work:
+    """Check that inputs and parameters fit.
+
+    Raises:
+        BadInput: inputs that do not belong together, or parameters that do not fit them.
+    """
+    resolved = resolve(recipe, len(inputs), weights)
+    check_same_base(inputs)
+    shapes = module_shapes(inputs)
+    order = list(range(len(inputs)))
+    if not load_method(recipe.merge_method).CONTRACT.ordered:
+        # Sums in floating point depend on their order; a fixed one makes the result the same to the last bit.
+        order.sort(key=lambda i: (inputs[i].key, [values[i] for values in resolved.each.values()]))
+    each = {name: [values[i] for i in order] for name, values in resolved.each.items()}
+    return Work([inputs[i] for i in order], resolved, each, shapes, recipe)
+
+
+def merged_modules(
+    work: Work, rank: Rank = "full", seed: int = 0, *, report: Report = silent
+) -> Iterator[tuple[str, Factors, ModuleReport]]:
+    """The merge module by module: one is read, merged and handed over before the next is read.
+
+    Raises:
+        CorruptFile: an input holds NaN or Inf.
+        WorkFailed: the merged update is not finite.
+    """
+    method = load_method(work.recipe.merge_method)
+    for number, (name, shape) in enumerate(work.shapes.items()):
+        report(f"merging {name}", number / len(work.shapes))
+        seeds = [seed_from("merge", seed, item.key, name) for item in work.inputs]
+        parts = [module_of(item, name, shape) for item in work.inputs]
+        merged = method.merge(parts, Settings(work.resolved.shared, work.each, seeds))
+        fit = _fit(merged, rank, parts, seed_from("range", seed, name), name)
+        yield name, *_stored(fit, work.recipe.stored_dtype, name)
+
+
 def merge_adapters(
     inputs: Sequence[Input],
     recipe: MergeRecipe,
@@ -77,7 +137,7 @@ def merge_adapters(
     *,
     report: Report = silent,
 ) -> tuple[AdapterFactors, MergeReport]:
-    """Merge adapters into one.
+    """Merge adapters into one, in memory.
 
     Args:
         inputs: adapters of one base; they may differ in ranks, scales and modules.
@@ -91,26 +151,11 @@ def merge_adapters(
         BadInput: inputs that do not belong together, or parameters that do not fit them.
         WorkFailed: the merged update is not finite.
     """
-    resolved = resolve(recipe, len(inputs), weights)
-    check_same_base(inputs)
-    shapes = module_shapes(inputs)
-    method = load_method(recipe.merge_method)
-    order = list(range(len(inputs)))
-    if not method.CONTRACT.ordered:
-        # Sums in floating point depend on their order; a fixed one makes the result the same to the last bit.
-        order.sort(key=lambda i: (inputs[i].key, [values[i] for values in resolved.each.values()]))
-    inputs = [inputs[i] for i in order]
-    each = {name: [values[i] for i in order] for name, values in resolved.each.items()}
+    work = prepare(inputs, recipe, weights)
     modules, reports = {}, {}
-    for number, (name, shape) in enumerate(shapes.items()):
-        report(f"merging {name}", number / len(shapes))
-        seeds = [seed_from("merge", seed, item.key, name) for item in inputs]
-        parts = [module_of(item, name, shape) for item in inputs]
-        merged = method.merge(parts, Settings(resolved.shared, each, seeds))
-        fit = _fit(merged, rank, parts, seed_from("range", seed, name), name)
-        modules[name], reports[name] = _stored(fit, recipe.stored_dtype, name)
-    like = next(item.factors for item in inputs if item.factors.modules)
-    return replace(like, modules=modules), MergeReport(recipe.merge_method, resolved, reports)
+    for name, factors, told in merged_modules(work, rank, seed, report=report):
+        modules[name], reports[name] = factors, told
+    return replace(work.like, modules=modules), MergeReport(recipe.merge_method, work.resolved, reports)
 
 
 def _fit(merged: Factors | torch.Tensor, rank: Rank, parts: Sequence[Factors], seed: int, name: str) -> Fit:

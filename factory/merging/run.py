@@ -13,7 +13,7 @@ from factory.core.hashing import key_of
 from factory.core.progress import Report
 from factory.core.provenance import code_revision, now, versions
 from factory.merging.build import bake_into, build, build_model, merge_into
-from factory.merging.inputs import check_base, check_same_base, module_shapes, read_input
+from factory.merging.inputs import check_base, check_same_base, module_shapes, open_input
 from factory.merging.plan import Plan
 from factory.store.ref import Ref
 from factory.store.store import Store
@@ -28,13 +28,13 @@ def check_plan(plan: Plan) -> dict[str, Any]:
     Raises:
         BadInput: an input cannot be merged, or they do not belong together.
     """
-    items = [read_input(i["title"], Path(i["folder"]), i["key"]) for i in plan.spec["inputs"] if i["folder"]]
+    items = [open_input(i["title"], Path(i["folder"]), i["key"]) for i in plan.spec["inputs"] if i["folder"]]
     check_same_base(items)
     check_base(items, plan.spec["base"])
     shapes = module_shapes(items)
     inputs = []
     for item in items:
-        ranks = sorted({factors.rank for factors in item.factors.modules.values()})
+        ranks = sorted({factors.rank for factors in item.factors.modules.values()})  # reads all, so NaN is found too
         inputs.append({"title": item.title, "ranks": ranks, "modules": len(item.factors.modules)})
     return {"inputs": inputs, "modules": len(shapes)}
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from factory.merging.grams import Grams
 from factory.store.factors import Factors
 
 if TYPE_CHECKING:
@@ -79,12 +80,21 @@ def fit_factors(factors: Factors, rank: Rank) -> Fit:
 
     By Eckart and Young the singular values give the exact loss. Fewer than N where the update has a lower rank.
     """
-    U, S, Vh = decompose(factors)
-    energy = float(S.square().sum())
+    grams = Grams.of(factors)
     if rank == "full" and factors.rank:
-        return Fit(factors, energy, 0.0)
+        return Fit(factors, grams.energy, 0.0)
+    S, left, right = grams.decompose()
+    energy = float(S.square().sum())
     keep = _choose(S, energy, rank)
-    return Fit(_split(U[:, :keep], S[:keep], Vh[:keep]), energy, float(S[keep:].square().sum()))
+    lost = float(S[keep:].square().sum())
+    if not grams.resolve(S[:keep]):
+        U, S, Vh = decompose(factors)
+        keep = _choose(S, energy, rank)
+        return Fit(_split(U[:, :keep], S[:keep], Vh[:keep]), float(S.square().sum()), float(S[keep:].square().sum()))
+    # U = B left, so that both sides are one product with the factors in their own dtype.
+    root = S[:keep].sqrt()
+    lora_A = (root[:, None] * right[:keep]).float() @ factors.lora_A
+    return Fit(Factors(lora_A, factors.lora_B @ (left[:, :keep] * root).float()), energy, lost)
 
 
 def fit_dense(delta: torch.Tensor, rank: Rank, span: torch.Tensor, seed: int) -> Fit:

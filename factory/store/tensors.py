@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +66,11 @@ def as_bytes(tensor: torch.Tensor) -> memoryview:
     import torch
 
     return memoryview(tensor.reshape(-1).view(torch.uint8).numpy())  # type: ignore[arg-type]
+
+
+def checksum(content: memoryview) -> int:
+    """CRC-32: what was written against what is read back, not a defence against anyone."""
+    return zlib.crc32(content)
 
 
 class TensorReader:

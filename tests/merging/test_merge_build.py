@@ -20,6 +20,7 @@ from factory.merging.plan import plan_merge
 from factory.merging.run import check_plan, run_plan, summary
 from factory.store.factors import read_factors
 from factory.store.store import Store
+from factory.store.tensors import TensorReader, as_bytes, checksum
 
 Make = Callable[..., Path]
 
@@ -115,7 +116,8 @@ def test_a_failed_merge_leaves_nothing(store: Store, pair: list[str], tmp_path: 
 
 def test_a_result_that_is_not_what_was_meant_is_not_done(store: Store, pair: list[str], base: Path) -> None:
     folder = run_plan(store, plan_merge(store, "linear", pair), silent)
-    expected = read_factors(folder)
+    with TensorReader(folder / WEIGHTS) as file:
+        expected = {name: checksum(as_bytes(file.read(name))) for name in file.entries}
     check_written(folder, expected, str(base))
     tensors = load_file(folder / WEIGHTS)
     name = sorted(tensors)[0]
