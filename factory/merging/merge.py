@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,9 @@ from factory.merging.contract import Settings, load_method
 from factory.merging.inputs import Input, check_same_base, module_of, module_shapes
 from factory.merging.recipe import MergeRecipe, Resolved, resolve
 from factory.merging.spaces import Fit, Rank, decompose, fit_dense, fit_factors, stack
+from factory.merging.threads import in_order, side_by_side, single_threaded
 from factory.store.factors import AdapterFactors, Factors
+from factory.store.tensors import all_finite
 
 if TYPE_CHECKING:
     import torch
@@ -119,13 +122,21 @@ def merged_modules(
         WorkFailed: the merged update is not finite.
     """
     method = load_method(work.recipe.merge_method)
-    for number, (name, shape) in enumerate(work.shapes.items()):
-        report(f"merging {name}", number / len(work.shapes))
+
+    def one(name: str) -> tuple[Factors, ModuleReport]:
         seeds = [seed_from("merge", seed, item.key, name) for item in work.inputs]
-        parts = [module_of(item, name, shape) for item in work.inputs]
+        parts = [module_of(item, name, work.shapes[name]) for item in work.inputs]
         merged = method.merge(parts, Settings(work.resolved.shared, work.each, seeds))
         fit = _fit(merged, rank, parts, seed_from("range", seed, name), name)
-        yield name, *_stored(fit, work.recipe.stored_dtype, name)
+        return _stored(fit, work.recipe.stored_dtype, name)
+
+    largest = max(work.shapes.values(), key=math.prod)
+    with single_threaded() as threads:
+        workers = side_by_side(threads, largest, dense=method.CONTRACT.space == "delta")
+        results = in_order(one, work.shapes, workers)
+        for number, (name, result) in enumerate(zip(work.shapes, results, strict=True)):
+            report(f"merging {name}", number / len(work.shapes))
+            yield name, *result
 
 
 def merge_adapters(
@@ -162,7 +173,7 @@ def _fit(merged: Factors | torch.Tensor, rank: Rank, parts: Sequence[Factors], s
     import torch
 
     for tensor in (merged,) if isinstance(merged, torch.Tensor) else (merged.lora_A, merged.lora_B):
-        if not torch.isfinite(tensor).all():
+        if not all_finite(tensor):
             raise WorkFailed(f"the merged update of module '{name}' is not finite; check the weights")
     if isinstance(merged, torch.Tensor):
         return fit_dense(merged, rank, torch.cat([part.lora_A for part in parts]), seed)

@@ -6,7 +6,6 @@ at load, so that nobody further up has to know about alpha, rsLoRA or patterns.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from factory.core.errors import BadInput, CorruptFile
 from factory.store.peft_config import CONFIG, rank_and_scale, read_config
-from factory.store.tensors import DTYPES, TensorReader
+from factory.store.tensors import DTYPES, TensorReader, all_finite
 
 if TYPE_CHECKING:
     import torch
@@ -112,9 +111,7 @@ def _finite(reader: TensorReader, name: str) -> torch.Tensor:
     import torch
 
     tensor = reader.read(name).float()
-    # One pass and no mask: a sum over NaN or Inf is neither finite. Only where it is not is it looked at closely, since
-    # a sum of finite numbers may overflow too.
-    if not math.isfinite(float(tensor.sum())) and not torch.isfinite(tensor).all():
+    if not all_finite(tensor):
         bad = "NaN" if torch.isnan(tensor).any() else "Inf"
         raise CorruptFile(
             f"{reader.path}: tensor '{name}' holds {bad}; this adapter's training diverged or it is damaged"

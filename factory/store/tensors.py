@@ -68,6 +68,17 @@ def as_bytes(tensor: torch.Tensor) -> memoryview:
     return memoryview(tensor.reshape(-1).view(torch.uint8).numpy())  # type: ignore[arg-type]
 
 
+def all_finite(tensor: torch.Tensor) -> bool:
+    """Whether there is no NaN and no Inf.
+
+    One pass and no mask: a sum over NaN or Inf is neither finite. Only where it is not is the tensor looked at closely,
+    since a sum of finite numbers may overflow too.
+    """
+    import torch
+
+    return math.isfinite(float(tensor.sum())) or bool(torch.isfinite(tensor).all())
+
+
 def checksum(content: memoryview) -> int:
     """CRC-32: what was written against what is read back, not a defence against anyone."""
     return zlib.crc32(content)

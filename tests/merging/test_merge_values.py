@@ -234,7 +234,7 @@ def test_large_dense_updates(shape: tuple[int, int], monkeypatch: pytest.MonkeyP
 
 @given(n=st.integers(1, 5000), seed=st.integers(0, 99), ties=st.booleans())
 @settings(max_examples=60, deadline=None)
-def test_nth_largest_is_exact(n: int, seed: int, ties: bool) -> None:
+def test_nth_largest_entry_is_exact(n: int, seed: int, ties: bool) -> None:
     from unittest.mock import patch
 
     from factory.merging import order
@@ -242,7 +242,8 @@ def test_nth_largest_is_exact(n: int, seed: int, ties: bool) -> None:
     values = random(5000, seed=seed).abs()
     values = (values * 3).round() if ties else values
     with patch.object(order, "_SAMPLE", 256):  # so that 5000 entries take the bracketed path
-        assert order.nth_largest(values, n) == float(values.sort(descending=True).values[n - 1])
+        update = Factors(values.reshape(1, -1), torch.ones(1, 1))
+        assert order.nth_largest_entry(update, n) == float(values.sort(descending=True).values[n - 1])
 
 
 def test_rank_above_the_smaller_dimension() -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from factory.merging.consensus import elect
 from factory.merging.contract import Contract, Parameter, Settings
-from factory.merging.order import nth_largest
-from factory.merging.spaces import row_blocks
+from factory.merging.order import nth_largest_entry
+from factory.merging.tiles import Buffers, tile_of, tiles
 from factory.store.factors import Factors
 
 if TYPE_CHECKING:
@@ -34,24 +34,29 @@ def merge(inputs: Sequence[Factors], settings: Settings) -> torch.Tensor:
 
     densities = settings.each["density"]
     limits = [threshold(item, density) for item, density in zip(inputs, densities, strict=True)]
-    blocks = (
-        torch.stack([trim(item.delta(rows), limit) for item, limit in zip(inputs, limits, strict=True)])
-        for rows in row_blocks(inputs[0].shape)
-    )
-    return torch.cat([elect(block, settings) for block in blocks])
+    buffers, merged = Buffers(len(inputs)), torch.empty(inputs[0].shape)
+    for tile in tiles(inputs[0].shape):
+        kept = [
+            trim(tile_of(item, tile, buffers[i, tile]), limit)
+            for i, (item, limit) in enumerate(zip(inputs, limits, strict=True))
+        ]
+        merged[tile] = elect(kept, settings)
+    return merged
 
 
 def threshold(factors: Factors, density: float) -> float:
     """The exact magnitude of the smallest entry that is kept when the `density` share of all is, at least one."""
-    import torch
-
     entries = factors.shape[0] * factors.shape[1]
     keep = max(1, int(density * entries))
-    if keep >= entries:
-        return 0.0
-    return nth_largest(torch.cat([factors.delta(rows).abs_().flatten() for rows in row_blocks(factors.shape)]), keep)
+    return 0.0 if keep >= entries else nth_largest_entry(factors, keep)
 
 
 def trim(delta: torch.Tensor, limit: float) -> torch.Tensor:
     """Zero the entries below the limit. Those equal to it are all kept: the order of the entries does not matter."""
-    return delta * (delta.abs() >= limit)
+    import numpy as np
+    import torch
+
+    if limit == 0:
+        return delta
+    # hardshrink zeroes |x| <= lambda in one vectorised pass; the number just below the limit keeps the limit itself.
+    return torch.nn.functional.hardshrink(delta, float(np.nextafter(np.float32(limit), np.float32(0))))
