@@ -83,7 +83,7 @@ def _accuracy(model: tuple[Any, Any], name: str, spec: dict[str, Any]) -> float:
     from factory.models.generate import generate, sequences_at_once
 
     benchmark, decoding, samples = load_benchmark(name), spec["decoding"][name], spec["search"]["samples"]
-    items = benchmark.items("dev", Source(Path(spec["data"]) if spec.get("data") else None))[: spec["search"]["items"]]
+    items = benchmark.items("dev", Source.from_json(spec.get("data")))[: spec["search"]["items"]]
     size = max(1, sequences_at_once(model[0]) // samples)
     scores: list[float] = []
     for start in range(0, len(items), size):

@@ -37,13 +37,13 @@ def build_gate(store: Store, ref: Ref, spec: dict[str, Any], report: Report) -> 
     """Job: compare every benchmark's items with all training rows.
 
     `spec` holds `training` (task -> rows used at most, None for all), `benchmarks` (name -> items at most),
-    `contamination` (a `Contamination`) and `data` (the mirror folder or None).
+    `contamination` (a `Contamination`) and `data` (the source).
 
     Raises:
         BadInput: items overlap, and the study wants the run refused then.
     """
     options = Contamination(**spec["contamination"])
-    source = Source(Path(spec["data"]) if spec.get("data") else None)
+    source = Source.from_json(spec.get("data"))
 
     def make(out: Path, state: Path) -> dict[str, Any]:
         del state

@@ -156,7 +156,7 @@ def plan_adapter(
     tasks = {task: _identity(task, source) for task in recipe.tasks}
     strategy = discover.source_digest("factory.training.strategies", recipe.strategy)
     key = key_of("adapter", train.VERSION, plain, where.hash, seed, tasks, strategy)
-    spec = {"recipe": plain, "seed": seed, "base": where.to_json(), "data": _text(source)}
+    spec = {"recipe": plain, "seed": seed, "base": where.to_json(), "data": source.to_json()}
     needs = tuple(one for one in (gate, made) if one)
     ref = Ref(where.label, "adapter", name, seed, key)
     cost = estimate.adapter(recipe)
@@ -191,7 +191,7 @@ def plan_cell(
         "decoding": decoding,
         "seed": seed,
         "trained_tasks": trained,
-        "data": _text(source),
+        "data": source.to_json(),
     }
     needs = tuple(item for item in (made, ref) if item is not None)
     cell = Ref(where.label, "cell", f"{title.replace(':', '.')}-on-{benchmark.name}", seed, key)
@@ -218,7 +218,7 @@ def _plan_gate(
         "training": dict(sorted(training.items())),
         "benchmarks": {name: study.decoding_of(name).limit for name in sorted(benchmarks)},
         "contamination": study.contamination.model_dump(),
-        "data": _text(source),
+        "data": source.to_json(),
     }
     identities = [
         {name: _identity(name, source) for name in spec["training"]},
@@ -294,7 +294,7 @@ class _SeedPlan:
         tasks = {task: _identity(task, self.source) for task in trained}
         key = key_of("search", weight_search.VERSION, merge_key(spec), plain, decoding, tasks, self.seed)
         ref = Ref(self.base[0].label, "search", name, self.seed, key)
-        full = {**spec, "search": plain, "tasks": trained, "decoding": decoding, "data": _text(self.source)}
+        full = {**spec, "search": plain, "tasks": trained, "decoding": decoding, "data": self.source.to_json()}
         run = "factory.analysis.search:build_search"
         needs = (*parents, self.base[1]) if self.base[1] else parents
         return self.plan.add(Job(ref, "merges", run, full, needs, cost=estimate.search(merge.search, len(trained))))
@@ -304,7 +304,3 @@ def _identity(task: str, source: Source) -> list[Any]:
     """What makes a task's rows and verdicts what they are."""
     found = find_task(task)
     return [found.version, found.fingerprint(source), source_digest(task)]
-
-
-def _text(source: Source) -> str | None:
-    return str(source.data.resolve()) if source.data else None

@@ -32,13 +32,14 @@ def build_cell(store: Store, ref: Ref, spec: dict[str, Any], report: Report) -> 
     """Job: score one variant on one benchmark.
 
     `spec` holds `variant` (its title), `key`, `adapter` or `model` (folders, or None), `base` (`path`, `revision`,
-    `label`), `benchmark`, `split`, `decoding`, `seed`, `trained_tasks` and `data` (the mirror folder or None).
+    `label`), `benchmark`, `split`, `decoding`, `seed`, `trained_tasks` and `data` (the source).
     """
 
     def make(out: Path, state: Path) -> dict[str, Any]:
         benchmark = load_benchmark(spec["benchmark"])
         decoding = parse(Decoding, spec["decoding"], f"benchmark {benchmark.name}")
-        items = items_of(benchmark, spec["split"], Source(_path(spec.get("data"))), decoding.limit)
+        source = Source.from_json(spec.get("data"))
+        items = items_of(benchmark, spec["split"], source, decoding.limit)
         outcomes = _outcomes(spec, benchmark, items, decoding, (state, report))
         write_text(out / "items.jsonl", "".join(json.dumps(o.to_json()) + "\n" for o in outcomes))
         write_json(out / "prompts.json", {row.id: row.prompt for row in items})
@@ -51,7 +52,12 @@ def build_cell(store: Store, ref: Ref, spec: dict[str, Any], report: Report) -> 
             "trained_tasks": spec["trained_tasks"],
             "parents": [spec["key"]],
             "seed": spec["seed"],
-            "data": {"version": benchmark.version, "items": len(items), "hash": digest([row.id for row in items])},
+            "data": {
+                "version": benchmark.version,
+                "source": benchmark.fingerprint(source),
+                "items": len(items),
+                "hash": digest([row.id for row in items]),
+            },
             "metrics": metrics_of(outcomes),
             "cost": {
                 "completions": sum(len(o.completions) for o in outcomes),

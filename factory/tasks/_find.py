@@ -13,7 +13,7 @@ from typing import Any
 from factory.core import discover
 from factory.core.errors import BadInput, UnknownName
 from factory.core.records import Row, Split
-from factory.tasks._style import STYLES, Worded
+from factory.tasks._style import Worded
 from factory.tasks._task import Source, Task
 
 PACKAGE = "factory.tasks"
@@ -75,10 +75,11 @@ def _with_word(task: Task, word: str, where: str) -> Task:
     if word in task.levels:
         difficulty = task.levels[word]
         rows = worded.of_level(difficulty) if worded else OfLevel(task.rows, difficulty)
-        return replace(task, rows=rows, levels={}, chance=task.level_chance.get(difficulty, task.chance))
-    if worded is not None and (word in STYLES or word == "raw"):
+        chance = task.level_chance.get(difficulty, task.chance)
+        return replace(task, rows=rows, levels={}, chance=chance, counts=None)
+    if worded is not None and (word in worded.styles or word == "raw"):
         return replace(task, rows=worded.styled(word))
-    known = [*task.levels, *((*STYLES, "raw") if worded else ())]
+    known = [*task.levels, *((*worded.styles, "raw") if worded else ())]
     raise UnknownName(f"option of task {task.name}", word, known, where)
 
 

@@ -1,20 +1,14 @@
-"""Rows from an offline mirror, or from the Hub at the revision that planning found."""
+"""The offline mirror of the datasets (`FACTORY_DATA`), and a place for what is derived from it."""
 
 from __future__ import annotations
 
-import gzip
-import json
 import os
-from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
-from factory.core.errors import BadInput, CorruptFile
-from factory.core.hashing import file_digest, key_of
+from factory.core.errors import BadInput
+from factory.core.hashing import file_digest
 from factory.tasks._task import Source
-
-Rows = list[dict[str, Any]]
 
 
 def mirror_file(source: Source, name: str) -> Path:
@@ -30,77 +24,25 @@ def mirror_file(source: Source, name: str) -> Path:
     return path
 
 
-def read_rows(path: Path) -> Rows:
-    """Rows of a `.json` or `.jsonl` file, gzipped or not.
+def mirror_digest(source: Source, name: str) -> str:
+    """The content hash of a file of the mirror.
 
     Raises:
-        CorruptFile: the file is cut off, not JSON, or not rows.
+        BadInput: it is not there.
     """
-    try:
-        content = path.read_bytes()
-        text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
-        if path.name.removesuffix(".gz").endswith(".jsonl"):
-            rows = [json.loads(line) for line in text.split("\n") if line.strip()]
-        else:
-            rows = json.loads(text)
-    except (OSError, EOFError, ValueError) as error:
-        raise CorruptFile(f"{path}: cannot be read as rows ({error}); the file is damaged, copy it again") from error
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise CorruptFile(f"{path}: expected rows, each an object with named fields; copy the file again")
-    return rows
+    return digest_of(mirror_file(source, name))
 
 
-def checked(rows: Rows, fields: tuple[str, ...], where: str) -> Rows:
-    """The rows, after looking for the fields a task needs.
-
-    Raises:
-        BadInput: there are none, or one lacks a field; the text names the first.
-    """
-    if not rows:
-        raise BadInput(f"{where}: no rows")
-    for number, row in enumerate(rows):
-        missing = [name for name in fields if not isinstance(row.get(name), str)]
-        if missing:
-            raise BadInput(f"{where}, row {number}: no text in '{missing[0]}'; it has {', '.join(sorted(row))}")
-    return rows
+def digest_of(path: Path) -> str:
+    """The content hash of a file, computed once as long as the file stays the same: planning asks for every job."""
+    status = path.stat()
+    return _digest(path, (status.st_mtime_ns, status.st_size))
 
 
-def fingerprint_of(files: tuple[str, ...], hub: str) -> Callable[[Source], str]:
-    """A task's `fingerprint`: the hash of its mirror files, or the Hub dataset's commit."""
-
-    def fingerprint(source: Source) -> str:
-        if source.data is None:
-            return hub_revision(hub)
-        return key_of([file_digest(mirror_file(source, name)) for name in files])
-
-    return fingerprint
-
-
-@lru_cache(maxsize=8)
-def hub_revision(dataset: str) -> str:
-    """The commit a Hub dataset is at; rows are then loaded at that commit.
-
-    Raises:
-        BadInput: the Hub cannot be asked.
-    """
-    import httpx2
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
-
-    try:
-        return str(HfApi().dataset_info(dataset).sha)
-    except (HfHubHTTPError, OfflineModeIsEnabled, OSError, httpx2.TransportError) as error:
-        raise BadInput(
-            f"dataset {dataset}: the Hub cannot be asked ({type(error).__name__}); "
-            "give an offline mirror with --data DIR or FACTORY_DATA"
-        ) from error
-
-
-def hub_rows(dataset: str, config: str, split: str) -> Rows:
-    """Rows of a Hub dataset's split, at the commit of `hub_revision`."""
-    from datasets import load_dataset
-
-    return list(load_dataset(dataset, config, split=split, revision=hub_revision(dataset)))
+@lru_cache(maxsize=64)
+def _digest(path: Path, state: tuple[int, int]) -> str:
+    del state
+    return file_digest(path)
 
 
 def cache_folder(name: str) -> Path:

@@ -77,6 +77,7 @@ class Worded:
         raw: whether prompts are plain text to be continued.
         asks: the task's own words for a style's `ask`, by style.
         levels: by difficulty, the level alone, where it has its own questions or words.
+        styles: those that the verifier can read.
     """
 
     questions: Callable[[Split, Source], Sequence[Question]]
@@ -84,6 +85,7 @@ class Worded:
     raw: bool = False
     asks: Mapping[str, str] = field(default_factory=dict)
     levels: Mapping[int, Worded] = field(default_factory=dict)
+    styles: tuple[str, ...] = tuple(STYLES)
 
     def __call__(self, split: Split, source: Source) -> Sequence[Row]:
         """The rows of a split; made one by one where the questions are."""

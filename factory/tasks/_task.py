@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from factory.core.hashing import unit_from
 from factory.core.records import Row, Split, Verdict
@@ -16,9 +17,20 @@ class Source:
 
     Attributes:
         data: the offline mirror folder (`FACTORY_DATA`), None to use the Hub.
+        revisions: the commits that Hub datasets were found to be at; jobs read what was planned.
     """
 
     data: Path | None = None
+    revisions: dict[str, str] = field(default_factory=dict, compare=False)
+
+    def to_json(self) -> Any:
+        """As a job's spec holds it: the mirror's folder, or the Hub's commits."""
+        return str(self.data.resolve()) if self.data else dict(self.revisions)
+
+    @classmethod
+    def from_json(cls, value: Any) -> Source:
+        """From what `to_json` gave; None is the Hub as it is now."""
+        return cls(None, dict(value or {})) if value is None or isinstance(value, dict) else cls(Path(value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +76,9 @@ class Task:
         levels: names of the difficulties, with the rows' `difficulty` they stand for; `NAME@LEVEL` has only those rows.
         level_chance: `chance` of a difficulty, where it is another one.
         refused: rows of the source that are not used, with the reason; looked for when asked.
+        splits: those it has; `rows` of another one is bad input.
+        counts: rows of each split and `refused` ones, quickly: rows that were not looked at yet are counted too, and
+            `unchecked` then says so. None to count the rows themselves.
     """
 
     name: str
@@ -80,6 +95,8 @@ class Task:
     levels: Mapping[str, int] = field(default_factory=dict)
     level_chance: Mapping[int, float] = field(default_factory=dict)
     refused: Callable[[Source], Sequence[Refusal]] = _nothing_refused
+    splits: tuple[Split, ...] = ("train", "dev", "test")
+    counts: Callable[[Source], dict[str, int]] | None = None
 
     @property
     def generated(self) -> bool:

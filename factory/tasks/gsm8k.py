@@ -3,66 +3,67 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from functools import lru_cache
+from typing import Any
 
-from factory.core.errors import BadInput
 from factory.core.hashing import key_of, unit_from
 from factory.core.records import Row, Split, Verdict
-from factory.tasks._mirror import checked, fingerprint_of, hub_rows, mirror_file, read_rows
+from factory.tasks._checked import Checked, Unusable
+from factory.tasks._dataset import Dataset, Part, of_datasets
+from factory.tasks._style import Question, Worded
 from factory.tasks._task import Source, Task
 from factory.verifiers import numeric
 
-HUB = "openai/gsm8k"
-FILES = {"train": "gsm8k/train.jsonl.gz", "test": "gsm8k/test.jsonl"}
-ASK = "\n\nSolve it step by step and give the answer as a number after ####."
+VERSION = 2
+FIELDS = {"question": str, "answer": str}
+DATASET = Dataset(
+    "gsm8k",
+    "openai/gsm8k",
+    {
+        "test": Part("gsm8k/test.jsonl", FIELDS, "test", ("main",)),
+        "train": Part("gsm8k/train.jsonl.gz", FIELDS, "train", ("main",)),
+    },
+)
+ASKS = {
+    "hashes": "\n\nSolve it step by step and give the answer as a number after ####.",
+    "boxed": "\n\nSolve it step by step and put the final number in \\boxed{}.",
+    "tag": "\n\nSolve it step by step and give the answer as <answer>NUMBER</answer>.",
+}
 DEV_SHARE = 0.05
 _CALCULATOR = re.compile(r"<<[^>]*>>")
 
 
-@lru_cache(maxsize=4)
-def _read(upstream: str, source: Source) -> tuple[Row, ...]:
-    where = f"gsm8k {upstream}"
-    plain = read_rows(mirror_file(source, FILES[upstream])) if source.data else hub_rows(HUB, "main", upstream)
-    rows = tuple(_row(row, f"{where}, row {n}") for n, row in enumerate(checked(plain, ("question", "answer"), where)))
-    for number, row in enumerate(rows):
-        try:
-            accepted = verify(row.gold, row).correct
-        except BadInput as error:
-            raise BadInput(f"{where}, row {number}: {error}; the file is not GSM8K's") from error
-        if not accepted:
-            raise BadInput(f"{where}, row {number}: its own answer is not accepted; the file is not GSM8K's")
-    return rows
-
-
-def _row(plain: dict[str, str], where: str) -> Row:
-    answer = plain["answer"].rpartition("####")[2].strip()
-    if not answer or "####" not in plain["answer"]:
-        raise BadInput(f"{where}: the answer has no '#### number'; the file is not GSM8K's")
-    prompt = plain["question"] + ASK
-    return Row(key_of(prompt), prompt, _CALCULATOR.sub("", plain["answer"]), {"answer": answer, "style": "hashes"})
-
-
-def rows(split: Split, source: Source) -> Sequence[Row]:
+def _question(plain: dict[str, Any], part: str, source: Source) -> tuple[Question, Split]:
     """Upstream's test split; upstream's train split less a development slice chosen by content."""
-    if split == "test":
-        return _read("test", source)
-    wanted = split == "dev"
-    return [row for row in _read("train", source) if (unit_from("gsm8k dev", row.prompt) < DEV_SHARE) == wanted]
+    del source
+    work, hashes, answer = plain["answer"].rpartition("####")
+    text, answer = plain["question"].strip(), answer.strip()
+    if not hashes or not answer:
+        raise Unusable("the answer has no '#### number'; the file is not GSM8K's")
+    split: Split = "test" if part == "test" else "dev" if unit_from("gsm8k dev", text) < DEV_SHARE else "train"
+    steps = len(_CALCULATOR.findall(work))
+    work = _CALCULATOR.sub("", work).strip()
+    return Question(key_of("gsm8k", text), text, answer, {"answer": answer}, work, steps), split
 
 
 def verify(completion: str, row: Row) -> Verdict:
-    """Numeric equality of what follows `####`."""
+    """Numeric equality of the marked answer."""
     return numeric.verify(completion, row.reference)
 
 
-TASK = Task(
-    name="gsm8k",
-    version=1,
-    summary="grade-school word problems",
-    licence="MIT",
-    origin=HUB,
-    rows=rows,
-    verify=verify,
-    fingerprint=fingerprint_of(tuple(FILES.values()), HUB),
-)
+def _made(dataset: Dataset) -> Task:
+    questions = Checked(VERSION, dataset, _question, verify, "hashes")
+    return Task(
+        name="gsm8k",
+        version=VERSION,
+        summary="grade-school word problems; difficulty is the number of worked steps",
+        licence="MIT",
+        origin=dataset.hub,
+        rows=Worded(questions, "hashes", asks=ASKS, styles=tuple(ASKS)),
+        verify=verify,
+        fingerprint=dataset.fingerprint,
+        refused=questions.refused,
+        counts=questions.counts,
+    )
+
+
+task = of_datasets(DATASET, make=_made)

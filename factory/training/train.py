@@ -29,7 +29,7 @@ def build_adapter(store: Store, ref: Ref, spec: dict[str, Any], report: Report) 
     """Job: train one adapter.
 
     `spec` holds `recipe` (an `AdapterRecipe`), `seed`, `base` (`label`, `path`, `revision`, `hash`) and `data` (the
-    mirror folder or None).
+    source).
     """
     recipe = parse(AdapterRecipe, spec["recipe"], f"adapter {ref.name}")
 
@@ -64,7 +64,8 @@ def _train(recipe: AdapterRecipe, spec: dict[str, Any], folders: tuple[Path, Pat
     base = spec["base"]
     one_thread()
     report("loading rows and base", 0.0)
-    pools = pools_of(recipe, Source(Path(spec["data"]) if spec.get("data") else None))
+    source = Source.from_json(spec.get("data"))
+    pools = pools_of(recipe, source)
     strategy = load("factory.training.strategies", recipe.strategy, kind="strategy").build(recipe, sizes_of(pools))
     # The recipe is part of the seed: adapters of one study start from different random factors.
     seed = seed_from("train", spec["recipe"], spec["seed"])
@@ -106,6 +107,8 @@ def _train(recipe: AdapterRecipe, spec: dict[str, Any], folders: tuple[Path, Pat
         "data": {
             name: {
                 "version": pool.task.version,
+                "origin": pool.task.origin,
+                "source": pool.task.fingerprint(source),
                 "rows": len(pool.rows),
                 "hash": digest([row.id for row in pool.rows]),
                 "used": filler.used(name),

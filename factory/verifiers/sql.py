@@ -28,6 +28,8 @@ from factory.verifiers import _extract
 
 SECONDS = 5.0
 LARGEST_FILE = 512 << 20
+BOTH_EMPTY = "both results are empty"
+"""The reason of a right answer that proves little: any query without a result would have been right."""
 KIND = Kind("sql", "_sql_worker", (str(Path(__file__).parent),), ("sqlite3",), memory_bytes=2000 << 20)
 
 Load = Callable[[], Any]
