@@ -17,6 +17,9 @@ from factory.tasks._task import Refusal, Source
 SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 
 
+ROW = ", row "
+
+
 class Unusable(Exception):
     """A row that has its fields and is still no question; it is refused, and the text says why."""
 
@@ -76,7 +79,7 @@ class Checked:
         """The questions of a split.
 
         Raises:
-            BadInput: the rows cannot be had, none is usable, or there is no such split.
+            BadInput: the rows cannot be had, none of a part is usable, or there is no such split.
         """
         if split not in self.splits:
             raise BadInput(f"task {self.dataset.task} has no {split} split, only {' and '.join(self.splits)}")
@@ -109,9 +112,10 @@ class Checked:
         wrong = refused_golds(self._record, fingerprint, rows, self._verify, self._judge)
         kept = {split: [q for q in found if q.id not in wrong] for split, found in read.splits.items()}
         refused = [*read.refused, *(Refusal(read.places[name], reason) for name, reason in wrong.items())]
-        if not any(kept.values()):
-            first = f"{refused[0].where}: {refused[0].reason}" if refused else "there are none"
-            raise BadInput(f"task {self.dataset.task}: none of its rows can be used; {first}")
+        used = {_part_of(read.places[question.id]) for found in kept.values() for question in found}
+        for one in refused:
+            if _part_of(one.where) not in used:
+                raise BadInput(f"task {self.dataset.task}: no row can be used; {one.where}: {one.reason}")
         return Loaded(kept, read.places, refused)
 
     def _read(self, source: Source) -> Loaded:
@@ -121,7 +125,7 @@ class Checked:
         for part in self.dataset.parts:
             where = self.dataset.place(part, source)
             for number, plain in enumerate(self.dataset.rows(part, source)):
-                place = f"{where}, row {number}"
+                place = f"{where}{ROW}{number}"
                 try:
                     made = self._make(plain, part, source)
                     if made is None:
@@ -135,3 +139,7 @@ class Checked:
                 places[question.id] = place
                 splits[split].append(question)
         return Loaded(splits, places, refused)
+
+
+def _part_of(place: str) -> str:
+    return place.rpartition(ROW)[0]

@@ -93,7 +93,7 @@ def test_a_file_that_is_cut_off_gives_one_clear_line(mirror, name, file):
     [
         ([], "no rows"),
         ([{"question": "2 and 2?"}], "row 0: no text in 'answer'; it has question"),
-        ([{"question": "2 and 2?", "answer": "4"}], "row 0: the answer has no '#### number'"),
+        ([{"question": "2 and 2?", "answer": "4"}], "train.jsonl.gz, row 0: the answer has no '#### number'"),
         ([{"question": "2 and 2?", "answer": "#### four"}], "row 0: the gold answer 'four' is not a number"),
         ([["2 and 2?", "#### 4"]], "expected rows, each an object"),
     ],
