@@ -35,11 +35,14 @@ class Draws:
         parts: task, version and level: what the seeds are made of.
         sizes: questions of each split. Content falls into splits as 70 : 10 : 20.
         make: draws one question.
+        wasted: draws in a row that may come to nothing new before the level is taken to have no more.
     """
 
-    def __init__(self, parts: Sequence[object], sizes: Mapping[Split, int], make: Make) -> None:
+    def __init__(
+        self, parts: Sequence[object], sizes: Mapping[Split, int], make: Make, wasted: int = WASTED_IN_A_ROW
+    ) -> None:
         self.parts, self.sizes = tuple(parts), sizes
-        self._make = make
+        self._make, self._most_wasted = make, wasted
         self._found: dict[Split, list[Question]] = {split: [] for split in sizes}
         self._seen: set[str] = set()
         self._index = self._wasted = 0
@@ -63,8 +66,9 @@ class Draws:
         key, place = key_of(content), self._found[split_of(content)]
         if key in self._seen or len(place) == self.sizes[split_of(content)]:
             self._wasted += 1
-            if self._wasted > WASTED_IN_A_ROW:
-                raise WorkFailed(f"{' '.join(map(str, self.parts))} has not as many different rows as it promises")
+            if self._wasted > self._most_wasted:
+                found = {split: len(rows) for split, rows in self._found.items()}
+                raise WorkFailed(f"{':'.join(map(str, self.parts[:2]))} has no more different rows than {found}")
             return
         self._wasted = 0
         self._seen.add(key)
@@ -78,9 +82,14 @@ class KeptDraws(Draws):
     """Draws that cost enough to be kept on disk, in blocks, for the next process; `folder` is named when needed."""
 
     def __init__(
-        self, parts: Sequence[object], sizes: Mapping[Split, int], make: Make, folder: Callable[[], Path]
+        self,
+        parts: Sequence[object],
+        sizes: Mapping[Split, int],
+        make: Make,
+        folder: Callable[[], Path],
+        wasted: int = WASTED_IN_A_ROW,
     ) -> None:
-        super().__init__(parts, sizes, make)
+        super().__init__(parts, sizes, make, wasted)
         self._folder = folder
         self._block: tuple[int, list[tuple[Question, object]]] = (-1, [])
 

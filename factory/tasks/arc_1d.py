@@ -47,7 +47,7 @@ def _spaced(cells: Cells) -> str:
 
 def _grid(difficulty: int, rng: Random) -> tuple[Question, object]:
     cells = 10 * difficulty
-    made = gym("arc_1d").entry("arc_1d", {"min_size": cells, "max_size": cells}, rng.getrandbits(32))
+    _, made = gym("arc_1d").made("arc_1d", f'{{"min_size": {cells}, "max_size": {cells}}}', rng.getrandbits(32))
     text, found, tail = made["question"].partition(UPSTREAM)
     assert found, "the wording of reasoning-gym's arc_1d has changed"
     shown = tail.rpartition("\n")[2]

@@ -7,6 +7,7 @@ it inside its sandbox.
 from __future__ import annotations
 
 import importlib.util
+import json
 from collections.abc import Iterable
 from functools import lru_cache
 from random import Random
@@ -24,16 +25,48 @@ def installed() -> bool:
     return importlib.util.find_spec("reasoning_gym") is not None
 
 
-def entry(name: str, config: dict[str, Any], seed: int) -> dict[str, Any]:
-    """The one entry of a dataset that a seed makes: `question`, `answer`, `metadata`.
+def made(name: str, config: str, seed: int) -> tuple[Any, dict[str, Any]]:
+    """A dataset of one entry, which holds the scorer, and the entry: `question`, `answer`, `metadata`.
 
     A dataset's own entries come from `Random(seed + index)`, so that neighbouring seeds share all but one; taking only
     the first of each seed, and the seeds from a hash, they share none.
+
+    Args:
+        config: the dataset's settings, as JSON.
     """
     from reasoning_gym.factory import create_dataset
 
-    made: dict[str, Any] = create_dataset(name, **config, seed=seed, size=1)[0]
-    return made
+    dataset = create_dataset(name, **_tuples(json.loads(config)), seed=seed, size=1)
+    return dataset, dataset[0]
+
+
+def datasets() -> list[str]:
+    """The names of all datasets."""
+    from reasoning_gym.factory import DATASETS
+
+    return sorted(DATASETS)
+
+
+def settings_of(name: str) -> dict[str, Any]:
+    """What can be set of a dataset, with the defaults; `seed` and `size` are ours to set."""
+    from reasoning_gym.factory import DATASETS
+
+    return {key: value for key, value in vars(DATASETS[name][1]()).items() if key not in ("seed", "size")}
+
+
+def refusal(name: str, config: dict[str, Any]) -> str:
+    """Why a dataset does not take these settings; "" if it does."""
+    from reasoning_gym.factory import DATASETS
+
+    try:
+        DATASETS[name][1](**_tuples(config)).validate()
+    except (AssertionError, TypeError, ValueError) as error:
+        return str(error) or type(error).__name__
+    return ""
+
+
+def _tuples(config: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in config.items()}
 
 
 def zebra(people: int, seed: int) -> tuple[str, str]:
