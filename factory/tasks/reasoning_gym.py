@@ -148,4 +148,5 @@ def _family() -> Task:
         origin=f"generated with reasoning-gym {GYM_VERSION}",
         rows=rows,
         verify=verify,
+        splits=(),
     )

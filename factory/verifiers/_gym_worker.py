@@ -49,6 +49,6 @@ def handle(request: dict[str, Any]) -> dict[str, Any]:
     if entry["question"] != request["question"]:
         return {"other": True}
     said, runner = request["said"], runs_text(dataset)
-    if runner and not is_harmless(said, runner):
+    if runner and said != entry["answer"] and not is_harmless(said, runner):
         return {"score": 0.0, "code": True}
     return {"score": float(dataset.score_answer(said, copy.deepcopy(entry)))}
