@@ -32,6 +32,11 @@ def set_user_root(folder: Path) -> None:
     _user_root = folder
 
 
+def user_root() -> Path:
+    """The folder that holds the user's own plug-in folders."""
+    return _user_root
+
+
 def _python_files(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         return {}
