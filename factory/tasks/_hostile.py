@@ -34,16 +34,6 @@ SECONDS = 3.0
 
 WRAPS = ("{}", "<answer>{}</answer>", "#### {}", "\\boxed{{}}", "```\n{}\n```")
 _PIECES = (*"0179-+*/=.,()[]{}<>'\"\\$%#_;: \n\tabxyzSELECT", "é", "∞", "𝟙", "\u202e", "\x00", "\ud800", "None")
-    *"0179-+*/=.,()[]{}<>'\"\\$%#_;: \n\tabxyzSELECT",
-    "é",
-    "∞",
-    "𝟙",
-    "\u202e",
-    "\x00",
-    "\ud800",
-    "None",
-    "ＳＥＬ",
-)
 
 
 def any_texts(name: str, count: int) -> Iterator[str]:
