@@ -23,17 +23,17 @@ FULL_BYTES = 1 << 20
 _REASONS = {
     errno.ENOSPC: "the disk is full; free some space and run the same command again",
     errno.EDQUOT: "the disk quota is used up; free some space and run the same command again",
-    errno.EROFS: "the file system is read-only; choose another folder with --store",
-    errno.EACCES: "permission denied; choose a folder you can write to with --store",
-    errno.EPERM: "permission denied; choose a folder you can write to with --store",
-    errno.ENOTDIR: "a file stands where a folder is needed; choose another folder with --store",
-    errno.EEXIST: "a file stands where a folder is needed; choose another folder with --store",
+    errno.EROFS: "the file system is read-only; choose another folder with {option}",
+    errno.EACCES: "permission denied; choose a folder you can write to with {option}",
+    errno.EPERM: "permission denied; choose a folder you can write to with {option}",
+    errno.ENOTDIR: "a file stands where a folder is needed; choose another folder with {option}",
+    errno.EEXIST: "a file stands where a folder is needed; choose another folder with {option}",
 }
 
 
 @contextmanager
-def clear_os_errors(where: Path | str) -> Iterator[None]:
-    """Turn an operating-system error about a folder we write to into one clear line.
+def clear_os_errors(where: Path | str, option: str = "--store") -> Iterator[None]:
+    """Turn an operating-system error about a folder we write to into one clear line; `option` says where to choose it.
 
     Some libraries report a full disk as an error of their own; it is told by the space that is left.
 
@@ -51,12 +51,13 @@ def clear_os_errors(where: Path | str) -> Iterator[None]:
         if code not in _REASONS:
             raise
         place = error.filename if isinstance(error, OSError) and error.filename else where
-        raise StoreError(f"cannot write {place}: {_REASONS[code]}") from error
+        raise StoreError(f"cannot write {place}: {_REASONS[code].format(option=option)}") from error
 
 
 def _is_full(where: Path, error: Exception) -> bool:
     place = next((path for path in [where, *where.absolute().parents] if path.exists()), Path("/"))
-    return "No space left" in str(error) or shutil.disk_usage(place).free < FULL_BYTES
+    usage = shutil.disk_usage(place)  # of nothing at all: no disk
+    return "No space left" in str(error) or (usage.total > 0 and usage.free < FULL_BYTES)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -69,8 +69,11 @@ class Pool:
         with self._lock:
             if self._closed:
                 raise LanesDied(f"the {self.kind.name} sandboxes were closed")
-            if self._idle:
-                return self._idle.pop()
+            lane = self._idle.pop() if self._idle else None
+        if lane is not None and lane.process.poll() is None:
+            return lane
+        if lane is not None:  # it died while nobody used it, which says nothing about this job
+            self._drop(lane)
         lane = Lane(self.kind)
         with self._lock:
             self._all.add(lane)

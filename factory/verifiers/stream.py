@@ -1,28 +1,38 @@
 """Many rows, one after the other: results in input order, in constant memory, resumable.
 
 Results go to a partial file beside the output; when all are there it takes the output's name. A run that was killed
-goes on where the partial file ends, if its ids are still those of the input.
+goes on where the partial file ends, as far as its rows are still those of the input.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from factory.core.atomic import TEMPORARY, clear_os_errors
 from factory.core.errors import BadInput, FactoryError
 from factory.core.records import Verdict
+from factory.verifiers._partial import partial_of
 
 T = TypeVar("T")
 R = TypeVar("R")
 AHEAD = 4
 VerifyRow = Callable[[str, Mapping[str, Any]], Verdict]
+LONGEST_ID = 80
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+class Line(NamedTuple):
+    """A row, the number of its line, and a digest of the line."""
+
+    number: int
+    row: dict[str, Any]
+    digest: str
 
 
 @dataclass
@@ -64,13 +74,24 @@ def in_order(function: Callable[[T], R], items: Iterable[T], workers: int) -> It
         return
     pending: deque[Future[R]] = deque()
     executor = ThreadPoolExecutor(workers)
+    ended: FactoryError | None = None
+    source = iter(items)
     try:
-        for item in items:
+        while True:
+            try:
+                item = next(source)
+            except StopIteration:
+                break
+            except FactoryError as error:  # what came before it is still given
+                ended = error
+                break
             pending.append(executor.submit(function, item))
             if len(pending) >= AHEAD * workers:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
+        if ended is not None:
+            raise ended
     finally:
         for one in pending:
             one.cancel()
@@ -81,43 +102,51 @@ def in_order(function: Callable[[T], R], items: Iterable[T], workers: int) -> It
         executor.shutdown()
 
 
-def read_rows(lines: Iterable[str], where: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Line numbers and rows; empty lines are skipped.
+def read_rows(lines: Iterable[bytes], where: str) -> Iterator[Line]:
+    """The rows of JSON lines in UTF-8; empty lines are skipped, and so is a byte order mark.
 
     Raises:
         BadInput: a line is no row, with its number.
     """
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
+    for number, raw in enumerate(lines, 1):
+        line = (raw.removeprefix(_BYTE_ORDER_MARK) if number == 1 else raw).strip()
+        if not line:
             continue
         try:
-            value = json.loads(line)
+            value = json.loads(line.decode())
+        except UnicodeDecodeError as error:
+            raise BadInput(f"{where}, line {number}: not UTF-8 (byte {error.start + 1} of the line)") from error
         except (ValueError, RecursionError) as error:
             raise BadInput(f"{where}, line {number}: not valid JSON ({error})") from error
         if not isinstance(value, dict) or "id" not in value:
             raise BadInput(f'{where}, line {number}: expected {{"id", "completion", "row"}}')
+        if not isinstance(value["id"], (str, int)) or isinstance(value["id"], bool):
+            raise BadInput(f"{where}, line {number}: 'id' should be a text or a whole number")
         if not isinstance(value.get("completion"), str) or not isinstance(value.get("row"), dict):
             raise BadInput(
-                f"{where}, line {number} (id {value['id']!r}): 'completion' should be a text and 'row' an object"
+                f"{where}, line {number} (id {_short(value['id'])}): 'completion' should be a text and 'row' an object"
             )
-        yield number, value
+        yield Line(number, value, hashlib.blake2b(line, digest_size=8).hexdigest())
 
 
-def results(
-    rows: Iterable[tuple[int, dict[str, Any]]], verify: VerifyRow, workers: int, where: str
-) -> Iterator[dict[str, Any]]:
+def _short(name: object) -> str:
+    text = repr(name)
+    return text if len(text) <= LONGEST_ID else f"{text[:LONGEST_ID]}..."
+
+
+def results(rows: Iterable[Line], verify: VerifyRow, workers: int, where: str) -> Iterator[dict[str, Any]]:
     """Output rows `{"id", "score", "correct", "components", "reason", "seconds"}`, in input order.
 
     Raises:
         BadInput: a row cannot be checked; the text names it.
     """
 
-    def one(numbered: tuple[int, dict[str, Any]]) -> dict[str, Any]:
-        number, row = numbered
+    def one(line: Line) -> dict[str, Any]:
+        row = line.row
         try:
             verdict = verify(row["completion"], row["row"])
         except BadInput as error:
-            raise BadInput(f"{where}, line {number} (id {row['id']!r}): {error}") from error
+            raise BadInput(f"{where}, line {line.number} (id {_short(row['id'])}): {error}") from error
         except FactoryError:
             raise
         except Exception as error:  # noqa: BLE001 (a mistake in a verifier is no verdict: counted, and shown)
@@ -134,65 +163,41 @@ def results(
     return in_order(one, rows, workers)
 
 
-def dumped(result: Mapping[str, Any]) -> str:
-    """One output line."""
-    return json.dumps(result, allow_nan=False) + "\n"
-
-
-def score_file(
-    source: Path, output: Path, verify: VerifyRow, *, workers: int, key: str, seen: Callable[[int], None]
+def score_rows(
+    lines: Iterable[bytes],
+    where: str,
+    output: Path,
+    verify: VerifyRow,
+    *,
+    workers: int,
+    key: str,
+    seen: Callable[[int], None],
 ) -> Tally:
-    """Score a file of rows into another; `key` names the settings, which an interrupted run must share to be resumed.
+    """Score rows into a file; `key` names the settings, which an interrupted run must share to be resumed.
 
     Raises:
         BadInput: a row cannot be checked. What was done before it is kept for the next run.
         StoreError: the output cannot be written.
-    """
+    """  # fmt: skip
     tally = Tally()
-    partial = output.with_name(f"{TEMPORARY}{key}-{output.name}")
-    with clear_os_errors(output):
-        output.parent.mkdir(parents=True, exist_ok=True)
-        with opened(source) as lines, partial.open("a+", encoding="utf-8") as file:
-            rows = read_rows(lines, str(source))
-            _resume(file, rows, tally)
-            if tally.rows != tally.resumed:  # the partial file was of other rows: all over again
-                lines.seek(0)
-                rows, tally = read_rows(lines, str(source)), Tally()
-            for result in results(rows, verify, workers, str(source)):
-                file.write(dumped(result))
-                file.flush()
-                tally.add(result)
-                seen(tally.rows)
-            os.fsync(file.fileno())
-        partial.replace(output)
+    taken: deque[str] = deque()
+    with partial_of(output, key) as partial:
+
+        def left() -> Iterator[Line]:
+            resuming = True
+            for line in read_rows(lines, where):
+                done = partial.taken_over(line.row["id"], line.digest) if resuming else None
+                if done is not None:
+                    tally.add(done)
+                    tally.resumed += 1
+                    continue
+                resuming = False
+                taken.append(line.digest)
+                yield line
+
+        for result in results(left(), verify, workers, where):
+            partial.add(result, taken.popleft())
+            tally.add(result)
+            seen(tally.rows)
+        partial.publish()
     return tally
-
-
-def opened(source: Path) -> IO[str]:
-    """A file of rows; a missing one is bad input."""
-    try:
-        return source.open(encoding="utf-8", errors="strict")
-    except OSError as error:
-        raise BadInput(f"{source}: {error.strerror}; give a JSON-lines file with --input") from error
-
-
-def _resume(file: IO[str], rows: Iterator[tuple[int, dict[str, Any]]], tally: Tally) -> None:
-    """Take over the whole lines of a partial file whose ids are the input's; empty the file if they are not."""
-    file.seek(0)
-    kept = 0
-    while (line := file.readline()).endswith("\n"):
-        try:
-            done = json.loads(line)
-            same = next(rows)[1]["id"] == done["id"]
-            tally.add(done)
-        except (ValueError, KeyError, TypeError, StopIteration):
-            same = False
-        if not same:
-            file.seek(0)
-            file.truncate()
-            tally.rows, tally.resumed = 1, 0
-            return
-        tally.resumed += 1
-        kept = file.tell()
-    file.seek(kept)
-    file.truncate()
