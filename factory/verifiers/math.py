@@ -1,10 +1,10 @@
 r"""A mathematical answer: the last balanced box, compared as text first and by math-verify in a killable worker after.
 
-reference: `{"answer": LaTeX or a number, "style": "boxed" | "tag"}`. Text in a reasoning block does not count. `boxed`:
-the last balanced `\boxed`, else what follows `####`, else the last formula or number of the last line. Several
-answers in one place, false equations and chains are refused; `x = 5` and a true equation that ends in the answer
-count. Trailing words are a unit if they hold no digit; `50\%` equals 0.5 and 50. Where math-verify 0.9.0 is laxer we
-differ on purpose: prose, `8=7`, lists of another length or in other brackets, numbers in another base.
+reference: `{"answer": LaTeX or a number, "style": "boxed" | "tag", "seconds": limit}`. Text in a reasoning block does
+not count. `boxed`: the last balanced `\boxed`, else what follows `####`, else the last formula or number of the last
+line. Several answers in one place, false equations and chains are refused; `x = 5` and a true equation that ends in
+the answer count. Trailing words are a unit if they hold no digit; `50\%` equals 0.5 and 50. Where math-verify 0.9.0 is
+laxer we differ on purpose: prose, `8=7`, lists of another length or in other brackets, numbers in another base.
 """
 
 from __future__ import annotations
@@ -78,14 +78,14 @@ def verify(completion: str, reference: Mapping[str, Any]) -> Verdict:
         return Verdict.of(False, "no answer found", seconds=time.perf_counter() - start, format=0.0)
     if len(found) > LONGEST_RAW:
         return Verdict.of(False, "the answer is too long", seconds=time.perf_counter() - start, format=0.0)
-    correct, reason = _compare(gold, text_of.plain(found))
+    correct, reason = _compare(gold, text_of.plain(found), float(reference.get("seconds", SECONDS)))
     seconds = time.perf_counter() - start
     if correct is None:
         return Verdict.unscorable(reason, seconds=seconds)
     return Verdict.of(correct, reason, seconds=seconds, format=1.0)
 
 
-def _compare(gold: str, answer: str) -> tuple[bool | None, str]:
+def _compare(gold: str, answer: str, limit_seconds: float) -> tuple[bool | None, str]:
     same = text_of.same_text(gold, answer)
     if same or len(answer) > text_of.LONGEST:
         return same, "the same formula" if same else "the answer is too long"
@@ -99,12 +99,12 @@ def _compare(gold: str, answer: str) -> tuple[bool | None, str]:
         wants_equation = len(golds) == 1 and not text_of.is_name(text_of.split(gold, "=")[0])
         if wants_equation and "=" not in answer:
             return False, "not the equation asked for"
-        return _ask(gold, answer, None)
+        return _ask(gold, answer, None, limit_seconds)
     pairs = [text_of.split(part, "=") for part in answers]
     claims = [pair for pair in pairs if len(pair) == 2 and not text_of.is_name(pair[0])]
     if claims and len(pairs) > 1:
         return False, "equations in a list"
-    return _ask(gold, ",".join(pair[-1] for pair in pairs), claims[0] if claims else None)
+    return _ask(gold, ",".join(pair[-1] for pair in pairs), claims[0] if claims else None, limit_seconds)
 
 
 def _refusal(golds: list[str], answers: list[str]) -> str:
@@ -125,12 +125,12 @@ def _refusal(golds: list[str], answers: list[str]) -> str:
     return ""
 
 
-def _ask(gold: str, answer: str, sides: list[str] | None) -> tuple[bool | None, str]:
+def _ask(gold: str, answer: str, sides: list[str] | None, limit_seconds: float) -> tuple[bool | None, str]:
     require()
 
     def work(lane: Lane) -> dict[str, Any]:
         try:
-            return lane.ask({"gold": gold, "answer": answer, "sides": sides}, SECONDS)
+            return lane.ask({"gold": gold, "answer": answer, "sides": sides}, limit_seconds)
         except LaneLate:
             return {"late": True}
         except WorkerDied:
@@ -139,7 +139,7 @@ def _ask(gold: str, answer: str, sides: list[str] | None) -> tuple[bool | None, 
     try:
         reply = pool_of(_kind()).use(work)
         if "late" in reply or "died" in reply or "failed" in reply:
-            return _blame(gold, reply)
+            return _blame(gold, reply, limit_seconds)
     except LanesDied as error:
         return None, str(error)
     if not reply["parsed"]:
@@ -160,10 +160,10 @@ def _gold_works(gold: str) -> bool:
     return pool_of(_kind()).use(work)
 
 
-def _blame(gold: str, reply: dict[str, Any]) -> tuple[bool | None, str]:
+def _blame(gold: str, reply: dict[str, Any], limit_seconds: float) -> tuple[bool | None, str]:
     """A comparison that did not end well is the answer's fault, unless the gold alone does not either."""
     if not _gold_works(gold):
         raise BadInput(f"the gold answer {gold[:80]!r} cannot be compared even with itself")
     if "late" in reply:
-        return False, f"timed out: the comparison takes more than {SECONDS:g} s"
+        return False, f"timed out: the comparison takes more than {limit_seconds:g} s"
     return False, reply.get("failed") or "the comparison ended its process"

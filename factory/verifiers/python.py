@@ -52,7 +52,7 @@ def answer_of(completion: str, reference: Mapping[str, Any]) -> list[str] | None
         return None
     if not prompt:
         return [code]
-    return [prompt, code] if _defines(code, entry) else [prompt + code]
+    return [_prelude(prompt), code] if _defines(code, entry) else [prompt + code]
 
 
 @lru_cache(maxsize=4096)
@@ -90,6 +90,8 @@ def _tests(reference: Mapping[str, Any]) -> list[str]:
     if "check" in reference:
         if not reference.get("entry_point"):
             raise BadInput("a row with 'check' needs 'entry_point'")
+        if not _defines(reference["check"], "check"):
+            raise BadInput(f"the tests do not define check(candidate); tests: {reference['check'][:80]!r}")
         return [f"{reference['check']}\n\ncheck({reference['entry_point']})\n"]
     tests = reference.get("tests")
     if not tests:
@@ -103,6 +105,23 @@ def _must_compile(text: str) -> None:
         ast.parse(text)
     except (SyntaxError, ValueError) as error:
         raise BadInput(f"the tests do not compile: {error}; tests: {text[:80]!r}") from error
+
+
+@lru_cache(maxsize=4096)
+def _prelude(prompt: str) -> str:
+    """A prompt as code of its own, for the tests' copy: a head without a docstring gets a body.
+
+    Raises:
+        BadInput: it is no beginning of a Python program.
+    """
+    for body in ("", "\n    pass\n", "\n        pass\n"):
+        try:
+            ast.parse(prompt.rstrip() + body if body else prompt)
+        except (SyntaxError, ValueError) as error:
+            said = error
+        else:
+            return prompt.rstrip() + body if body else prompt
+    raise BadInput(f"the row's prompt is not the beginning of a Python program: {said}; prompt: {prompt[:80]!r}")
 
 
 def verify(completion: str, reference: Mapping[str, Any]) -> Verdict:
@@ -128,7 +147,7 @@ def verify(completion: str, reference: Mapping[str, Any]) -> Verdict:
             sources,
             tests,
             entry=entry_of(reference),
-            prelude=reference.get("prompt", ""),
+            prelude=_prelude(reference.get("prompt", "")),
             setup=setup,
             programs=programs,
             seconds=reference.get("seconds", SECONDS),

@@ -1,31 +1,28 @@
 """The rows of known datasets, as their sources have them, turned into what the verifiers take.
 
-`verifier_for(name, ...)` gives a function from (completion, row) to a verdict. Known: the datasets in `FIELDS`; a row
-that lacks a field is refused by name.
+`verifier_for(name, ...)` gives a function from (completion, row) to a verdict. Known: the datasets in `FIELDS`. A row
+that lacks a field, or has something else in it, is refused by name. Where a row brings its own gold program (MBPP's
+`code`, HumanEval's `canonical_solution`) and a completion fails, the gold one must pass: else the row is at fault.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from factory.core.errors import BadInput
 from factory.core.records import Verdict
+from factory.verifiers._fields import FIELDS, checked
+
+__all__ = ["FIELDS", "Options", "verifier_for"]
 
 VerifyRow = Callable[[str, Mapping[str, Any]], Verdict]
-
-FIELDS: dict[str, tuple[str, ...]] = {
-    "arc_1d": ("ground_truth",),
-    "countdown": ("ground_truth",),
-    "gsm8k": ("answer",),
-    "humaneval": ("prompt", "test", "entry_point"),
-    "math": ("answer",),
-    "mbpp": ("test_list",),
-    "spider": ("db_id", "query"),
-    "zebra": ("ground_truth",),
-}
+LONGEST_NAME = 255
 
 
 @dataclass(frozen=True)
@@ -53,16 +50,8 @@ def verifier_for(name: str, options: Options) -> VerifyRow:
         raise BadInput("spider needs its databases: give --databases DIR, holding <db_id>/<db_id>.sqlite")
     if name == "spider" and options.databases is not None and not options.databases.is_dir():
         raise BadInput(f"--databases {options.databases}: no such folder; it should hold <db_id>/<db_id>.sqlite")
-    fields = FIELDS[name]
     check: VerifyRow = _CHECKS[name](options)
-
-    def verify(completion: str, row: Mapping[str, Any]) -> Verdict:
-        missing = [field for field in fields if row.get(field) in (None, "", [])]
-        if missing:
-            raise BadInput(f"the row lacks {', '.join(missing)}; a {name} row has {', '.join(fields)}")
-        return check(completion, row)
-
-    return verify
+    return lambda completion, row: check(completion, checked(name, row))
 
 
 def _limited(reference: dict[str, Any], options: Options) -> dict[str, Any]:
@@ -71,23 +60,41 @@ def _limited(reference: dict[str, Any], options: Options) -> dict[str, Any]:
     return reference
 
 
-def _mbpp(options: Options) -> VerifyRow:
+def _program(completion: str, reference: dict[str, Any], gold: str | None, options: Options) -> Verdict:
+    """Check a program; a failure counts only if the row's own gold program, where there is one, does not fail too."""
     from factory.verifiers import python
 
+    verdict = python.verify(completion, _limited(reference, options))
+    if verdict.correct is False and gold:
+        why = _gold_fails(gold, json.dumps(reference, sort_keys=True))
+        if why:
+            raise BadInput(f"the row's own gold program fails its tests: {why}")
+    return verdict
+
+
+@lru_cache(maxsize=4096)
+def _gold_fails(gold: str, reference: str) -> str:
+    """Why a gold program fails, "" if it passes or only takes too long for the user's limit."""
+    from factory.verifiers import python
+
+    verdict = python.verify(gold, json.loads(reference))
+    late = verdict.reason.startswith(("timed out", "used more than"))
+    return verdict.reason if verdict.correct is False and not late else ""
+
+
+def _mbpp(options: Options) -> VerifyRow:
     def verify(completion: str, row: Mapping[str, Any]) -> Verdict:
         setup, imports = row.get("test_setup_code") or "", row.get("test_imports") or ()
         reference = {"tests": row["test_list"], "setup": setup, "imports": imports}
-        return python.verify(completion, _limited(reference, options))
+        return _program(completion, reference, row.get("code"), options)
 
     return verify
 
 
 def _humaneval(options: Options) -> VerifyRow:
-    from factory.verifiers import python
-
     def verify(completion: str, row: Mapping[str, Any]) -> Verdict:
         reference = {"check": row["test"], "entry_point": row["entry_point"], "prompt": row["prompt"]}
-        return python.verify(completion, _limited(reference, options))
+        return _program(completion, reference, row.get("canonical_solution"), options)
 
     return verify
 
@@ -99,8 +106,8 @@ def _spider(options: Options) -> VerifyRow:
 
     def verify(completion: str, row: Mapping[str, Any]) -> Verdict:
         name = str(row["db_id"])
-        if Path(name).name != name:
-            raise BadInput(f"db_id {name!r} is no plain folder name")
+        if Path(name).name != name or len(name.encode(errors="replace")) > LONGEST_NAME or "\0" in name:
+            raise BadInput(f"db_id {name[:LONGEST_NAME]!r} is no plain folder name")
         files = sorted((folder / name).glob("*.sqlite"))
         if not files:
             raise BadInput(f"no database {folder / name / name}.sqlite; is --databases the right folder?")
@@ -124,18 +131,8 @@ def _gsm8k(_options: Options) -> VerifyRow:
 
 def _puzzle(kind: str) -> Callable[[Options], VerifyRow]:
     def make(_options: Options) -> VerifyRow:
-        from importlib import import_module
-
-        check = import_module(f"factory.verifiers.{kind}").verify
-
-        def verify(completion: str, row: Mapping[str, Any]) -> Verdict:
-            truth = row["ground_truth"]
-            if not isinstance(truth, Mapping):
-                raise BadInput(f"'ground_truth' should be an object, got {type(truth).__name__}")
-            verdict: Verdict = check(completion, truth)
-            return verdict
-
-        return verify
+        check: VerifyRow = import_module(f"factory.verifiers.{kind}").verify
+        return check
 
     return make
 

@@ -24,6 +24,7 @@ R = TypeVar("R")
 AHEAD = 4
 VerifyRow = Callable[[str, Mapping[str, Any]], Verdict]
 LONGEST_ID = 80
+LONGEST_ERROR = 500
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -146,7 +147,9 @@ def results(rows: Iterable[Line], verify: VerifyRow, workers: int, where: str) -
         try:
             verdict = verify(row["completion"], row["row"])
         except BadInput as error:
-            raise BadInput(f"{where}, line {line.number} (id {_short(row['id'])}): {error}") from error
+            raise BadInput(
+                f"{where}, line {line.number} (id {_short(row['id'])}): {str(error)[:LONGEST_ERROR]}"
+            ) from error
         except FactoryError:
             raise
         except Exception as error:  # noqa: BLE001 (a mistake in a verifier is no verdict: counted, and shown)

@@ -12,6 +12,8 @@ import pytest
 from factory.core.errors import BadInput
 from factory.sandbox import probe
 from factory.verifiers import choice, countdown, grid, math, name, numeric, python, sql, steps
+from factory.verifiers.rows import Options, verifier_for
+from factory.verifiers.stream import Line, results
 
 ROOT = Path(__file__).parents[2]
 isolated = pytest.mark.skipif(not probe().usable, reason="no usable sandbox on this machine")
@@ -76,12 +78,83 @@ def test_a_database_that_is_none(tmp_path: Path) -> None:
 
 def command(tmp_path: Path, name_: str, rows: list, *options: str) -> subprocess.CompletedProcess:
     source = tmp_path / "rows.jsonl"
-    source.write_text("\n".join(row if isinstance(row, str) else json.dumps(row) for row in rows))
+    text = "\n".join(row if isinstance(row, str) else json.dumps(row) for row in rows)
+    source.write_bytes(text.encode(errors="surrogateescape"))
     return subprocess.run(
         [sys.executable, "-c", "from factory.cli import main; main()", "verify", name_, "--input", str(source),
          *options],
         capture_output=True, text=True, check=False, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
+
+
+def rows_that_are_wrong():
+    """Each field of each dataset's row, missing and with whatever else a file may hold there."""
+    good = {
+        "mbpp": {"test_list": ["assert f(1) == 1"], "test_setup_code": "", "test_imports": []},
+        "humaneval": {"prompt": "def f(x):\n", "test": "def check(c):\n    assert c(1) == 1\n", "entry_point": "f"},
+        "math": {"answer": "5"},
+        "gsm8k": {"answer": "#### 5"},
+        "countdown": {"numbers": "1,2", "target": 3},
+        "zebra": {"target": "al"},
+        "arc_1d": {"target": "0 1"},
+        "spider": {"db_id": "d", "query": "SELECT 1"},
+    }
+    deep: list = []
+    for _ in range(60):
+        deep = [deep]
+    never = [1.5e300, float("nan"), float("inf"), True, {"a": 1}, deep, [None], [float("nan")]]
+    for name_, fields in good.items():
+        for field in fields:
+            for value in [*never, None, "", " ", []]:
+                if field.startswith("test_") and value in (None, "", " ", []) and field != "test_list":
+                    continue
+                if isinstance(value, float) and field == "answer" and value == 1.5e300:
+                    continue
+                if field == "test_imports" and value == " ":
+                    continue
+                yield name_, {**fields, field: value}
+    yield "mbpp", {"test_list": "assert f(1) == 1"}
+    yield "mbpp", {"test_list": ["assert f(1) == 1"], "test_imports": ["import no_such_module"]}
+    yield "mbpp", {"test_list": ["assert f(1) == 1"], "test_setup_code": "1 / 0"}
+    yield "mbpp", {"test_list": ["assert f(1) == 2"], "code": "def f(x): return 5"}
+    yield "humaneval", {**good["humaneval"], "test": "assert True"}
+    yield "humaneval", {**good["humaneval"], "prompt": "Write a function f."}
+    yield "humaneval", {**good["humaneval"], "entry_point": "f(1)"}
+    yield "countdown", {"numbers": [1.5, 2], "target": 3}
+    yield "countdown", {"numbers": "1;2", "target": 3}
+    yield "countdown", {"numbers": "1,2", "target": 3.5}
+    yield "spider", {"db_id": "d" * 5000, "query": "SELECT 1"}
+
+
+@isolated
+@pytest.mark.parametrize("name_, row", [pytest.param(*one, id=f"{one[0]}-{i}") for i, one in
+                                        enumerate(rows_that_are_wrong())])  # fmt: skip
+def test_a_wrong_row_is_refused_whatever_the_completion(tmp_path: Path, name_: str, row: dict) -> None:
+    (tmp_path / "d").mkdir()
+    with sqlite3.connect(tmp_path / "d" / "d.sqlite") as connection:
+        connection.execute("CREATE TABLE t(a)")
+    row = {"ground_truth": row} if name_ in ("countdown", "zebra", "arc_1d") else row
+    completion = "SELECT 2" if name_ == "spider" else "def f(x): return x"
+    line = Line(7, {"id": "the one", "completion": completion, "row": row}, "")
+    with pytest.raises(BadInput, match=r"^in, line 7 \(id 'the one'\): ") as caught:
+        list(results([line], verifier_for(name_, Options(databases=tmp_path)), 1, "in"))
+    assert len(str(caught.value)) < 700
+
+
+@isolated
+def test_what_a_row_may_leave_open() -> None:
+    """A head without a docstring; a failing completion beside a gold program that passes, or is only slow."""
+    row = {"prompt": "def f(x):\n", "test": "def check(c):\n    assert c(1) == 1\n", "entry_point": "f"}
+    humaneval = verifier_for("humaneval", Options())
+    assert humaneval("    return x", row).correct
+    assert humaneval("def f(x):\n    return x", row).correct
+    assert humaneval("    return 2", {**row, "canonical_solution": "    return x\n"}).correct is False
+    mbpp = verifier_for("mbpp", Options(timeout_seconds=0.3))
+    slow = "def f(x):\n    while True: pass"
+    assert mbpp("def f(x): return 2", {"test_list": ["assert f(1) == 1"], "code": slow}).correct is False
+    assert mbpp("def g(x): return 2", {"test_list": ["assert f(1) == 1"], "test_setup_code": "y = f(2)"}).score == 0
+    raises = "def f(x): raise ImportError"
+    assert mbpp(raises, {"test_list": ["assert f(1) == 1"], "test_setup_code": "y = f(2)"}).score == 0
 
 
 GOOD = {"id": "a", "completion": "#### 1", "row": {"question": "?", "answer": "#### 1"}}
@@ -94,6 +167,9 @@ GOOD = {"id": "a", "completion": "#### 1", "row": {"question": "?", "answer": "#
         ("gsm8k", [GOOD, "{broken"], [], ["line 2", "not valid JSON"]),
         ("gsm8k", [GOOD, {"completion": "x", "row": {}}], [], ["line 2", "expected"]),
         ("gsm8k", [{**GOOD, "completion": 5}], [], ["line 1", "'completion' should be a text"]),
+        ("gsm8k", [GOOD, {**GOOD, "id": float("nan")}], [], ["line 2", "'id' should be"]),
+        ("gsm8k", [GOOD, '{"id": "\udcff"}'], [], ["line 2", "not UTF-8"]),
+        ("gsm8k", ['{"id": 1, "completion": "x", "row": ' + "[" * 100_000], [], ["line 1", "not valid JSON"]),
         ("gsm8k", [{**GOOD, "row": {"answer": "#### lots"}}], [], ["line 1", "'a'", "not a number"]),
         ("mbpp", [{"id": 1, "completion": "x", "row": {"text": "?"}}], [], ["line 1", "lacks test_list"]),
         ("mbpp", [{"id": 1, "completion": F, "row": {"test_list": ["assert f("]}}], [], ["line 1", "do not compile"]),

@@ -88,18 +88,21 @@ def check(job: dict[str, Any], channel: Channel) -> dict[str, Any]:
             space[name] = Remote(channel, name) if kind in ("f", "c") else channel.ask("global", name)[0]
     if entry:
         space["candidate"] = space[entry] = Remote(channel, entry)
-    return _run_tests(setup, tests, space, channel)
+    own = bool(names_in(setup) & loaded[1].keys())
+    return _run_tests(setup, tests, space, channel, uses_code=own)
 
 
 def _run_tests(
-    setup: types.CodeType, tests: list[types.CodeType], space: dict[str, Any], channel: Channel
+    setup: types.CodeType, tests: list[types.CodeType], space: dict[str, Any], channel: Channel, *, uses_code: bool
 ) -> dict[str, Any]:
     for place, test in enumerate([setup, *tests]):
         try:
             exec(test, space)
         except CandidateGone as error:
             return {"status": "died", "passed": max(0, place - 1), "reason": str(error)}
-        except BaseException as error:  # noqa: BLE001 (a test fails by raising, whatever it raises)
+        except BaseException as error:
+            if not place and not uses_code and not isinstance(error, NameError):  # a name may be the code's to define
+                raise BrokenTests(f"the set-up fails: {type(error).__name__}: {error}") from error
             if not channel.gone:
                 what = f"test {place}" if place else "the set-up"
                 reason = f"{what} fails: {type(error).__name__}: {str(error)[:LONGEST_REASON]}"
