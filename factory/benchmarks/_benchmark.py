@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 from factory.core.discover import load, names
-from factory.core.errors import UnknownName
+from factory.core.errors import BadInput, UnknownName
 from factory.core.records import Row, Split, Verdict
 from factory.tasks._find import find_task, stem_of, task_names
 from factory.tasks._task import Source, Task
+
+Shots = tuple[tuple[str, str], ...]
+GENERATE, CHOICES, LM_EVAL = "generate", "choices", "lm_eval"
+
+
+def _no_shots(source: Source, items: int, shots: int) -> Sequence[Shots]:
+    del source, shots
+    return [()] * items
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +27,22 @@ class Benchmark:
 
     Attributes:
         name: as a study names it.
-        version: raised whenever items, prompts or verdicts would change.
-        items: the rows of a split, always in the same order, their ids stable.
-        verify: (completion, row) -> verdict.
+        version: raised whenever items, prompts or scores would change.
+        items: the rows of a split, always in the same order, their ids stable. For `choices` a row's reference holds
+            `choices` (texts) and `gold` (the index of the right one).
+        verify: (completion, row) -> verdict; for `generate`.
         chance: accuracy of a guesser who knows the format; None where guessing is hopeless.
-        fingerprint: content hash of the files it reads; "" for generated items.
+        fingerprint: content hash of the files it reads, or the Hub's commit; "" for generated items.
+        method: completions are generated, or choices are compared by log-likelihood, or lm-evaluation-harness does both.
+        metrics: what an answer is measured by; the first is the score unless a study says otherwise.
+        measures: (completion, row) -> all metrics, where there are more than `verify` gives.
+        pinned: fields of `Decoding` that are part of the benchmark.
+        few_shot: worked examples before each item.
+        shots: (source, items, number) -> the worked examples of each item.
+        chat: whether prompts stand in the chat template; None where the tokenizer has one.
+        delimiter: between a question and its answer, where they are plain text.
+        task: the task whose held-out rows these are, by name; "" for none.
+        origin, licence, summary: for the catalogue.
     """
 
     name: str
@@ -31,21 +51,95 @@ class Benchmark:
     verify: Callable[[str, Row], Verdict]
     chance: float | None
     fingerprint: Callable[[Source], str]
+    method: Literal["generate", "choices", "lm_eval"] = GENERATE
+    metrics: tuple[str, ...] = ("correct",)
+    measures: Callable[[str, Row], Mapping[str, float]] | None = None
+    pinned: Mapping[str, Any] = field(default_factory=dict)
+    few_shot: int = 0
+    shots: Callable[[Source, int, int], Sequence[Shots]] = _no_shots
+    chat: bool | None = None
+    delimiter: str = " "
+    task: str = ""
+    origin: str = ""
+    licence: str = ""
+    summary: str = ""
+
+    def decoding(self) -> dict[str, Any]:
+        """The fields of `Decoding` that the benchmark sets, over a study's general ones."""
+        return {**self.pinned, "few_shot": self.few_shot, "chat_template": self.chat, "metric": self.metrics[0]}
+
+    def asked(self, split: Split, source: Source, limit: int | None, few_shot: int) -> list[Row]:
+        """The first items of a split, each with its worked examples.
+
+        Raises:
+            BadInput: the split has none.
+        """
+        rows = list(self.items(split, source))[:limit]
+        if not rows:
+            raise BadInput(f"benchmark '{self.name}' has no items in its {split} split; choose another benchmark")
+        if not few_shot:
+            return rows
+        shots = self.shots(source, len(rows), few_shot)
+        return [replace(row, shots=mine) for row, mine in zip(rows, shots, strict=True)]
+
+    def check(self, decoding: Mapping[str, Any], where: str) -> None:
+        """Refuse a decoding that the benchmark cannot be scored with.
+
+        Raises:
+            UnknownName: it has no such metric.
+            BadInput: worked examples for a benchmark that has none.
+        """
+        if self.method != LM_EVAL and decoding.get("metric") not in (None, *self.metrics):
+            raise UnknownName("metric", str(decoding["metric"]), self.metrics, f"{where}benchmark {self.name}")
+        if decoding.get("few_shot") and self.shots is _no_shots and self.method != LM_EVAL:
+            raise BadInput(f"{where}benchmark {self.name} has no worked examples; take few_shot out")
 
 
 def of_task(task: Task) -> Benchmark:
     """A task's held-out split as a benchmark."""
-    return Benchmark(task.name, task.version, task.rows, task.verify, task.chance, task.fingerprint)
+    return Benchmark(
+        task.name, task.version, task.rows, task.verify, task.chance, task.fingerprint,
+        task=task.name, origin=task.origin, licence=task.licence, summary=task.summary,
+    )  # fmt: skip
 
 
 def load_benchmark(name: str, where: str = "") -> Benchmark:
-    """A benchmark by name: a file of its own, else the task of that name.
+    """A benchmark by name: a file of its own, `lm_eval:TASK`, else the held-out rows of the task of that name.
+
+    `task:NAME` is the task's rows even where a benchmark has the same name.
 
     Raises:
-        UnknownName: neither has that name.
+        UnknownName: none has that name.
+        BadInput: an option that the task does not have, or lm-evaluation-harness is wanted and not installed.
     """
+    if name.startswith("lm_eval:"):
+        return _of_lm_eval(name)
     if name in names("factory.benchmarks"):
         return load("factory.benchmarks", name, kind="benchmark").BENCHMARK  # type: ignore[no-any-return]
-    if stem_of(name) in task_names():
-        return of_task(find_task(name, where))
+    plain = name.removeprefix("task:")
+    if stem_of(plain) in task_names():
+        return replace(of_task(find_task(plain, where)), name=name)
     raise UnknownName("benchmark", name, [*names("factory.benchmarks"), *task_names()], where)
+
+
+def _of_lm_eval(name: str) -> Benchmark:
+    """A task of lm-evaluation-harness; nothing of it is imported here."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        installed = version("lm_eval")
+    except PackageNotFoundError:
+        raise BadInput(f"benchmark {name}: lm-evaluation-harness is missing; pip install 'lora-factory[lm-eval]'") from None
+
+    def items(split: Split, source: Source) -> Sequence[Row]:
+        del split, source
+        return ()
+
+    def verify(completion: str, row: Row) -> Verdict:
+        raise NotImplementedError(f"{name} is scored by lm-evaluation-harness")
+
+    return Benchmark(
+        name, 1, items, verify, None, lambda source: f"lm_eval {installed}",
+        method=LM_EVAL, metrics=("",), pinned={"samples": 0, "greedy": True}, chat=False,
+        origin="lm-evaluation-harness", summary=f"{name.partition(':')[2]}, run by lm-evaluation-harness",
+    )  # fmt: skip

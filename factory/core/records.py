@@ -20,6 +20,7 @@ class Row:
         reference: what the verifier needs; JSON-serialisable.
         difficulty: the task's own scale, None where it has none.
         raw: whether the prompt is plain text to be continued, chat template or not.
+        shots: worked examples that stand before the prompt, (what is asked, its answer) each.
         question: what is asked, without how to answer; "" where the prompt is nothing else.
     """
 
@@ -29,6 +30,7 @@ class Row:
     reference: Mapping[str, Any]
     difficulty: int | None = None
     raw: bool = False
+    shots: tuple[tuple[str, str], ...] = ()
     question: str = ""
 
 
@@ -72,6 +74,7 @@ class Outcome:
         completions: the sampled texts, then the greedy one if there is one.
         reasons: one per completion.
         tokens: generated tokens of each completion.
+        metrics: other measures of the greedy answer (`acc`, `acc_norm`, ...), by name.
     """
 
     item: str
@@ -80,6 +83,7 @@ class Outcome:
     completions: list[str]
     reasons: list[str]
     tokens: list[int]
+    metrics: dict[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON object."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,6 +23,10 @@ class Decoding(Strict):
         top_p: nucleus of the sampled ones; 1 is the whole distribution.
         greedy: whether one greedy completion is scored as well.
         max_new_tokens: longest completion, in tokens.
+        stop: a completion ends where one of these texts begins.
+        few_shot: worked examples before each item; None is the benchmark's own number.
+        chat_template: whether prompts stand in the tokenizer's chat template; None is the benchmark's own choice.
+        metric: which of the benchmark's metrics is its score; None is the benchmark's own choice.
         limit: items to score at most, the first ones in the benchmark's order; None is all.
     """
 
@@ -31,6 +35,10 @@ class Decoding(Strict):
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     greedy: bool = True
     max_new_tokens: Positive = 512
+    stop: list[str] = []
+    few_shot: Annotated[int, Field(ge=0)] | None = None
+    chat_template: bool | None = None
+    metric: str | None = None
     limit: Positive | None = None
 
     @model_validator(mode="after")
@@ -132,10 +140,14 @@ class Study(Strict):
         """The resolved recipe of one of the study's adapters."""
         return adapter_recipe(name, self.adapters[name], f"study {self.study}, adapter {name}")
 
-    def decoding_of(self, benchmark: str) -> Decoding:
-        """The decoding of one benchmark: the study's, with the benchmark's own overrides."""
+    def decoding_of(self, benchmark: str, pinned: Mapping[str, Any] | None = None) -> Decoding:
+        """The decoding of one benchmark: the study's, what the benchmark pins, what the study says of this benchmark.
+
+        Args:
+            pinned: by the benchmark itself.
+        """
         over = self.benchmarks.get(benchmark) or {}
-        plain = {**self.decoding.model_dump(), **over}
+        plain = {**self.decoding.model_dump(), **(pinned or {}), **over}
         return parse(Decoding, plain, f"study {self.study}, benchmark {benchmark}")
 
 

@@ -1,0 +1,87 @@
+"""HellaSwag (Zellers et al. 2019, arXiv 1905.07830) as lm-evaluation-harness has it (task hellaswag, version 1).
+
+No examples; four endings of a text are compared by log-likelihood, `acc_norm` divided by their length in characters.
+Items are the validation split's: the test split's answers are not public.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from factory.benchmarks._benchmark import CHOICES, Benchmark
+from factory.benchmarks._harness import GREEDY, by_likelihood
+from factory.core.errors import BadInput
+from factory.core.hashing import key_of
+from factory.core.records import Row, Split
+from factory.tasks._dataset import Dataset, Part
+from factory.tasks._task import Source
+
+UPSTREAM = {"activity_label": str, "ctx_a": str, "ctx_b": str, "endings": list, "label": (str, int)}
+DATASET = Dataset(
+    "hellaswag",
+    "Rowan/hellaswag",
+    {
+        "test": Part(
+            "hellaswag/hellaswag_val.jsonl.gz", {"ctx": str, "endings": list, "label": (int, str)}, "validation",
+            hub_fields=UPSTREAM,
+        )
+    },
+)  # fmt: skip
+_BRACKETS = re.compile(r"\[.*?\]")
+
+
+def cleaned(text: str) -> str:
+    """Without what the sources' markup left behind."""
+    text = _BRACKETS.sub("", text.strip().replace(" [title]", ". "))
+    return text.replace("  ", " ")
+
+
+def row_of(plain: Mapping[str, Any]) -> Row:
+    """An item, of upstream's fields or of the mirror's, which are cleaned already."""
+    if "ctx_a" in plain:
+        context = cleaned(f"{plain['activity_label']}: {plain['ctx_a']} {plain['ctx_b'].capitalize()}")
+        endings = [cleaned(ending) for ending in plain["endings"]]
+    else:
+        context, endings = plain["ctx"], list(plain["endings"])
+    gold = int(plain["label"])
+    if not 0 <= gold < len(endings):
+        raise BadInput(f"hellaswag, {context[:60]!r}: its answer is number {gold} of {len(endings)} endings")
+    reference = {"choices": endings, "gold": gold}
+    return Row(key_of(context, endings), context, endings[gold], reference, raw=True, question=context)
+
+
+@lru_cache(maxsize=2)
+def _items(source: Source, fingerprint: str) -> tuple[Row, ...]:
+    del fingerprint
+    return tuple(map(row_of, DATASET.rows("test", source)))
+
+
+def items(split: Split, source: Source) -> Sequence[Row]:
+    """The 10,042 validation items.
+
+    Raises:
+        BadInput: another split.
+    """
+    if split != "test":
+        raise BadInput(f"benchmark hellaswag has no {split} split, only test (upstream's validation rows)")
+    return _items(source, DATASET.fingerprint(source))
+
+
+BENCHMARK = Benchmark(
+    name="hellaswag",
+    version=1,
+    items=items,
+    verify=by_likelihood,
+    chance=0.25,
+    fingerprint=DATASET.fingerprint,
+    method=CHOICES,
+    metrics=("acc_norm", "acc"),
+    pinned=GREEDY,
+    chat=False,
+    origin=DATASET.hub,
+    licence="MIT",
+    summary="which of four endings a text has",
+)

@@ -1,0 +1,66 @@
+r"""HumanEval (Chen et al. 2021, arXiv 2107.03374): functions completed from their docstrings, tests run in the sandbox.
+
+Prompt and stops are lm-evaluation-harness's (task humaneval, version 1); its scorer runs model code unprotected, ours
+does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from factory.benchmarks._benchmark import Benchmark
+from factory.benchmarks._harness import GREEDY
+from factory.core.errors import BadInput
+from factory.core.records import Row, Split, Verdict
+from factory.tasks._dataset import Dataset, Part
+from factory.tasks._task import Source
+from factory.verifiers import python
+
+FIELDS = {"task_id": str, "prompt": str, "test": str, "entry_point": str, "canonical_solution": str}
+DATASET = Dataset(
+    "humaneval", "openai/openai_humaneval",
+    {"test": Part("humaneval/HumanEval.jsonl.gz", FIELDS, "test", ("openai_humaneval",))},
+)  # fmt: skip
+
+
+@lru_cache(maxsize=2)
+def _items(source: Source, fingerprint: str) -> tuple[Row, ...]:
+    del fingerprint
+    rows = []
+    for plain in DATASET.rows("test", source):
+        reference = {"check": plain["test"], "entry_point": plain["entry_point"], "prompt": plain["prompt"]}
+        rows.append(Row(plain["task_id"], plain["prompt"], plain["canonical_solution"], reference, raw=True))
+    return tuple(rows)
+
+
+def items(split: Split, source: Source) -> Sequence[Row]:
+    """The 164 problems.
+
+    Raises:
+        BadInput: another split.
+    """
+    if split != "test":
+        raise BadInput(f"benchmark humaneval has no {split} split, only test")
+    return _items(source, DATASET.fingerprint(source))
+
+
+def verify(completion: str, row: Row) -> Verdict:
+    """Whether the tests pass."""
+    return python.verify(completion, row.reference)
+
+
+BENCHMARK = Benchmark(
+    name="humaneval",
+    version=1,
+    items=items,
+    verify=verify,
+    chance=None,
+    fingerprint=DATASET.fingerprint,
+    metrics=("pass@1",),
+    pinned={**GREEDY, "max_new_tokens": 1024, "stop": ["\nclass", "\ndef", "\n#", "\nif", "\nprint"]},
+    chat=False,
+    origin=DATASET.hub,
+    licence="MIT",
+    summary="Python functions from their docstrings",
+)

@@ -1,0 +1,78 @@
+"""MATH's 5,000 test problems as lm-evaluation-harness has them (its seven hendrycks_math tasks, version 1, as one).
+
+`exact_match` compares texts as the authors do; `verified` is our own verifier's judgement of the same completion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from factory.benchmarks import _math_text
+from factory.benchmarks._benchmark import Benchmark
+from factory.benchmarks._harness import GREEDY
+from factory.core.errors import BadInput
+from factory.core.hashing import key_of
+from factory.core.records import Row, Split, Verdict
+from factory.tasks._task import Source
+from factory.tasks.math import DATASET
+from factory.verifiers import math as verifier
+
+METRICS = ("exact_match", "verified")
+PINNED = {**GREEDY, "stop": ["Problem:"]}
+
+
+def row_of(plain: Mapping[str, Any]) -> Row:
+    """An item of a problem with a worked solution."""
+    problem, gold = plain["problem"], _math_text.gold_of(plain["solution"])
+    prompt = f"Problem: {problem}\nAnswer:"
+    return Row(key_of(problem), prompt, gold, {"answer": gold, "style": "boxed"}, raw=True, question=problem)
+
+
+def measures(completion: str, row: Row) -> Mapping[str, float]:
+    """Both metrics, 1 or 0; `verified` is 0 where the verifier failed."""
+    match = _math_text.same(_math_text.between_dollars(completion), row.gold)
+    return {"exact_match": float(match), "verified": float(bool(verifier.verify(completion, row.reference).correct))}
+
+
+def verify(completion: str, row: Row) -> Verdict:
+    """Exact match."""
+    answer = _math_text.between_dollars(completion)
+    return Verdict.of(_math_text.same(answer, row.gold), f"extracted {answer[:40]!r}")
+
+
+@lru_cache(maxsize=2)
+def _items(source: Source, fingerprint: str) -> tuple[Row, ...]:
+    del fingerprint
+    rows = {row.id: row for row in map(row_of, DATASET.rows("test", source))}
+    return tuple(rows.values())
+
+
+def items(split: Split, source: Source) -> Sequence[Row]:
+    """The test problems.
+
+    Raises:
+        BadInput: another split.
+    """
+    if split != "test":
+        raise BadInput(f"benchmark math has no {split} split; task:math has one")
+    return _items(source, DATASET.fingerprint(source))
+
+
+BENCHMARK = Benchmark(
+    name="math",
+    version=1,
+    items=items,
+    verify=verify,
+    chance=None,
+    fingerprint=DATASET.fingerprint,
+    metrics=METRICS,
+    measures=measures,
+    pinned=PINNED,
+    chat=False,
+    task="math",
+    origin=DATASET.hub,
+    licence="MIT",
+    summary="competition problems in seven subjects, no examples, as lm-evaluation-harness asks them",
+)
