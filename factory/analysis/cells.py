@@ -34,6 +34,7 @@ class Cell:
         variant: `base`, `adapter:math`, `merge:linear`; a checkpoint is `adapter:math@30`.
         chance: accuracy of a guesser who knows the format, None where guessing is hopeless.
         trained_tasks: tasks the variant was trained on, a merge's are all its parents'.
+        own: whether the benchmark is of one of them.
         scores: of the samples, (items, samples), NaN where unscorable.
         greedy: of the greedy completion, (items,), NaN where unscorable; empty if it was not asked for.
     """
@@ -45,6 +46,7 @@ class Cell:
     decoding: Mapping[str, Any]
     chance: float | None
     trained_tasks: tuple[str, ...]
+    own: bool
     metrics: Mapping[str, Any]
     items: tuple[str, ...]
     scores: Array
@@ -137,6 +139,10 @@ class Matrix:
     def trained_tasks(self, variant: str) -> tuple[str, ...]:
         """Tasks the variant was trained on; () for the base."""
         return next((cell.trained_tasks for cell in self.cells.values() if cell.variant == variant), ())
+
+    def trained(self, variant: str, benchmark: str) -> bool:
+        """Whether the variant was trained on the benchmark's task."""
+        return any(cell.own for cell in self.at(variant, benchmark))
 
     def modes(self) -> tuple[Mode, ...]:
         """The ways of decoding that at least one cell has."""
@@ -234,6 +240,7 @@ def load_cell(store: Store, ref: Ref) -> Cell:
             decoding=card["decoding"],
             chance=card["chance"],
             trained_tasks=tuple(card["trained_tasks"]),
+            own=card.get("own", card["benchmark"] in card["trained_tasks"]),
             metrics=card["metrics"],
             items=tuple(outcome.item for outcome in outcomes),
             scores=scores,

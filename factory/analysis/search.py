@@ -6,12 +6,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from factory.benchmarks._benchmark import load_benchmark
+from factory.benchmarks._benchmark import of_task
 from factory.core.atomic import read_json, write_json
 from factory.core.hashing import seed_from
 from factory.core.progress import Report
 from factory.store.ref import Ref
 from factory.store.store import Store
+from factory.tasks._find import find_task
 from factory.tasks._task import Source
 
 VERSION = 1
@@ -82,7 +83,7 @@ def _accuracy(model: tuple[Any, Any], name: str, spec: dict[str, Any]) -> float:
     from factory.models.chat import prompt_ids
     from factory.models.generate import generate, sequences_at_once
 
-    benchmark, decoding, samples = load_benchmark(name), spec["decoding"][name], spec["search"]["samples"]
+    benchmark, decoding, samples = of_task(find_task(name)), spec["decoding"][name], spec["search"]["samples"]
     items = benchmark.items("dev", Source.from_json(spec.get("data")))[: spec["search"]["items"]]
     size = max(1, sequences_at_once(model[0]) // samples)
     scores: list[float] = []

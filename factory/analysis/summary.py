@@ -34,7 +34,7 @@ def summary(matrix: Matrix) -> dict[str, Any]:
                 "variant": variant,
                 "benchmark": benchmark,
                 "mode": mode,
-                "trained": benchmark in matrix.trained_tasks(variant),
+                "trained": matrix.trained(variant, benchmark),
                 "unscorable": matrix.unscorable(variant, benchmark, mode),
                 **score.to_json(),
             }

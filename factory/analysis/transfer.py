@@ -96,13 +96,13 @@ def combined_and_specialist(matrix: Matrix) -> Iterator[tuple[str, str, str]]:
             for one in matrix.variants:
                 own = set(matrix.trained_tasks(one))
                 fewer = own < tasks or (variant.startswith("merge:") and own == tasks and len(own) == 1)
-                if one.startswith("adapter:") and benchmark in own and fewer:
+                if one.startswith("adapter:") and matrix.trained(one, benchmark) and fewer:
                     yield variant, one, benchmark
 
 
 def _against(kind: Kind, matrix: Matrix, mode: Mode, pair: tuple[str, str], benchmark: str) -> Effect:
     variant, other = pair
-    own = benchmark in matrix.trained_tasks(variant)
+    own = matrix.trained(variant, benchmark)
     return Effect(kind, variant, other, benchmark, mode, own, matrix.change(other, variant, benchmark, mode))
 
 

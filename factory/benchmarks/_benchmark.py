@@ -13,7 +13,10 @@ from factory.tasks._find import find_task, stem_of, task_names
 from factory.tasks._task import Source, Task
 
 Shots = tuple[tuple[str, str], ...]
-GENERATE, CHOICES, LM_EVAL = "generate", "choices", "lm_eval"
+Method = Literal["generate", "choices", "lm_eval"]
+GENERATE: Method = "generate"
+CHOICES: Method = "choices"
+LM_EVAL: Method = "lm_eval"
 
 
 def _no_shots(source: Source, items: int, shots: int) -> Sequence[Shots]:
@@ -33,7 +36,7 @@ class Benchmark:
         verify: (completion, row) -> verdict; for `generate`.
         chance: accuracy of a guesser who knows the format; None where guessing is hopeless.
         fingerprint: content hash of the files it reads, or the Hub's commit; "" for generated items.
-        method: completions are generated, or choices are compared by log-likelihood, or lm-evaluation-harness does both.
+        method: completions are generated, choices are compared by log-likelihood, or lm-evaluation-harness does either.
         metrics: what an answer is measured by; the first is the score unless a study says otherwise.
         measures: (completion, row) -> all metrics, where there are more than `verify` gives.
         pinned: fields of `Decoding` that are part of the benchmark.
@@ -51,7 +54,7 @@ class Benchmark:
     verify: Callable[[str, Row], Verdict]
     chance: float | None
     fingerprint: Callable[[Source], str]
-    method: Literal["generate", "choices", "lm_eval"] = GENERATE
+    method: Method = GENERATE
     metrics: tuple[str, ...] = ("correct",)
     measures: Callable[[str, Row], Mapping[str, float]] | None = None
     pinned: Mapping[str, Any] = field(default_factory=dict)
@@ -66,6 +69,8 @@ class Benchmark:
 
     def decoding(self) -> dict[str, Any]:
         """The fields of `Decoding` that the benchmark sets, over a study's general ones."""
+        if self.method == LM_EVAL:
+            return {**self.pinned, "chat_template": self.chat}
         return {**self.pinned, "few_shot": self.few_shot, "chat_template": self.chat, "metric": self.metrics[0]}
 
     def asked(self, split: Split, source: Source, limit: int | None, few_shot: int) -> list[Row]:
@@ -129,7 +134,9 @@ def _of_lm_eval(name: str) -> Benchmark:
     try:
         installed = version("lm_eval")
     except PackageNotFoundError:
-        raise BadInput(f"benchmark {name}: lm-evaluation-harness is missing; pip install 'lora-factory[lm-eval]'") from None
+        raise BadInput(
+            f"benchmark {name}: lm-evaluation-harness is missing; pip install 'lora-factory[lm-eval]'"
+        ) from None
 
     def items(split: Split, source: Source) -> Sequence[Row]:
         del split, source
@@ -139,7 +146,7 @@ def _of_lm_eval(name: str) -> Benchmark:
         raise NotImplementedError(f"{name} is scored by lm-evaluation-harness")
 
     return Benchmark(
-        name, 1, items, verify, None, lambda source: f"lm_eval {installed}",
+        name, 1, items, verify, None, lambda _: f"lm_eval {installed}",
         method=LM_EVAL, metrics=("",), pinned={"samples": 0, "greedy": True}, chat=False,
         origin="lm-evaluation-harness", summary=f"{name.partition(':')[2]}, run by lm-evaluation-harness",
     )  # fmt: skip

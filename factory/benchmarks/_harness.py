@@ -39,7 +39,7 @@ def first_shots(docs: Callable[[Source], Sequence[tuple[str, str]]]) -> Callable
 
 
 def extracted(pattern: re.Pattern[str], text: str, which: int = 0) -> str:
-    """What the harness's regex filter takes from a text: the match `which` of all, its first group that holds anything."""
+    """What the harness's regex filter takes from a text: the match `which` of all, its first group with content."""
     found: list[Any] = pattern.findall(text)
     if not found:
         return INVALID

@@ -1,7 +1,7 @@
 """GSM8K as lm-evaluation-harness has it (task gsm8k, version 3): five worked examples, exact match of the number.
 
-`strict-match` takes what follows the first `####`, `flexible-extract` the last number of the completion. The task of the
-same name asks in one of our prompt styles and compares exactly; score it as `task:gsm8k`.
+`strict-match` takes what follows the first `####`, `flexible-extract` the last number of the completion. The task of
+the same name asks in one of our prompt styles and compares exactly; score it as `task:gsm8k`.
 """
 
 from __future__ import annotations

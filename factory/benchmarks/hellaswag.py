@@ -17,9 +17,10 @@ from factory.core.errors import BadInput
 from factory.core.hashing import key_of
 from factory.core.records import Row, Split
 from factory.tasks._dataset import Dataset, Part
+from factory.tasks._rows import Fields
 from factory.tasks._task import Source
 
-UPSTREAM = {"activity_label": str, "ctx_a": str, "ctx_b": str, "endings": list, "label": (str, int)}
+UPSTREAM: Fields = {"activity_label": str, "ctx_a": str, "ctx_b": str, "endings": list, "label": (str, int)}
 DATASET = Dataset(
     "hellaswag",
     "Rowan/hellaswag",

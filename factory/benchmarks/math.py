@@ -31,9 +31,10 @@ def row_of(plain: Mapping[str, Any]) -> Row:
 
 
 def measures(completion: str, row: Row) -> Mapping[str, float]:
-    """Both metrics, 1 or 0; `verified` is 0 where the verifier failed."""
-    match = _math_text.same(_math_text.between_dollars(completion), row.gold)
-    return {"exact_match": float(match), "verified": float(bool(verifier.verify(completion, row.reference).correct))}
+    """Both metrics, 1 or 0; `verified` is left out where the verifier failed."""
+    match = {"exact_match": float(_math_text.same(_math_text.between_dollars(completion), row.gold))}
+    verdict = verifier.verify(completion, row.reference)
+    return match if verdict.correct is None else {**match, "verified": float(verdict.correct)}
 
 
 def verify(completion: str, row: Row) -> Verdict:

@@ -1,7 +1,8 @@
 """MBPP (Austin et al. 2021, arXiv 2108.07732): short Python programs from a sentence, with three worked examples.
 
-Prompt, examples and stop are lm-evaluation-harness's (task mbpp, version 1: items 11 to 510, examples 2, 3 and 4). Tests
-run in the sandbox, and code is taken from a fenced block or as it stands: the harness scores 0 where no fence is closed.
+Prompt, examples and stop are lm-evaluation-harness's (task mbpp, version 1: items 11 to 510, examples 2, 3 and 4).
+Tests run in the sandbox, and code is taken from a fenced block or as it stands; the harness scores 0 without a closed
+fence.
 """
 
 from __future__ import annotations

@@ -15,18 +15,24 @@ from factory.cli._options import base_option, data_option, emit, jobs_option, js
 @base_option
 @jobs_option
 @click.option(
-    "--samples", type=click.IntRange(min=0), default=4, show_default=True, help="Sampled completions an item."
+    "--samples", type=click.IntRange(min=0), help="Sampled completions an item.  [default: the benchmark's, or 4]"
 )
-@click.option("--temperature", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True)
-@click.option("--max-new-tokens", type=click.IntRange(min=1), default=40, show_default=True, help="Of a completion.")
-@click.option("--limit", type=click.IntRange(min=1), default=200, show_default=True, help="Items of each benchmark.")
+@click.option("--temperature", type=click.FloatRange(min=0, min_open=True), help="Of the samples.  [default: 1]")
+@click.option(
+    "--max-new-tokens", type=click.IntRange(min=1), help="Of a completion.  [default: the benchmark's, or 40]"
+)
+@click.option("--few-shot", type=click.IntRange(min=0), help="Worked examples.  [default: the benchmark's]")
+@click.option("--chat-template/--no-chat-template", default=None, help="Of prompts.  [default: the benchmark's]")
+@click.option("--metric", help="Which of the benchmark's metrics is the score.  [default: its first]")
+@click.option("--limit", type=click.IntRange(min=1), help="Items of each benchmark.  [default: 200]")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the sampling.")
 @data_option
 @store_option
 @json_option
 def command(
-    *, variants: tuple[str, ...], benchmarks: tuple[str, ...], base: str | None, jobs: int, samples: int,
-    temperature: float, max_new_tokens: int, limit: int, seed: int, data: Path | None, store: Path, json: bool,
+    *, variants: tuple[str, ...], benchmarks: tuple[str, ...], base: str | None, jobs: int, samples: int | None,
+    temperature: float | None, max_new_tokens: int | None, few_shot: int | None, chat_template: bool | None,
+    metric: str | None, limit: int | None, seed: int, data: Path | None, store: Path, json: bool,
 ) -> None:  # fmt: skip
     """Score each VARIANT (default: the base and all there is of it) on each benchmark (default: the embedded tasks).
 
@@ -39,13 +45,16 @@ def command(
     """
     from factory.engine.single import plan_cells, run_single
 
-    decoding = {
+    options = {
         "samples": samples,
         "temperature": temperature,
-        "greedy": True,
         "max_new_tokens": max_new_tokens,
+        "few_shot": few_shot,
+        "chat_template": chat_template,
+        "metric": metric,
         "limit": limit,
     }
-    prepared = plan_cells(store, variants, benchmarks, base, decoding, seed, data)
+    asked = {name: value for name, value in options.items() if value is not None}
+    prepared = plan_cells(store, variants, benchmarks, base, asked, seed, data)
     result, text = run_single(prepared, workers=jobs)
     emit(result, json, text)

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from factory.benchmarks._benchmark import Benchmark, load_benchmark
+from factory.benchmarks._benchmark import LM_EVAL, Benchmark, load_benchmark
 from factory.core import discover
 from factory.core.errors import BadInput, UnknownName
 from factory.core.hashing import key_of
 from factory.core.recipes import AdapterRecipe, EmbeddedRecipe
-from factory.core.study import MergeSpec, Study
+from factory.core.study import Decoding, MergeSpec, Study
 from factory.engine import contamination, estimate
 from factory.evaluation import score
 from factory.models.bases import Base, embedded_seed, outside_base
@@ -84,8 +84,8 @@ def plan_study(store: Store, study: Study, source: Source) -> Plan:
     for name, merge in study.merges.items():
         _check_merge(study, name, merge)
     benchmarks = {name: load_benchmark(name, f"study {study.study}") for name in study.benchmarks}
-    for benchmark in benchmarks.values():
-        benchmark.fingerprint(source)
+    for name, benchmark in benchmarks.items():
+        check_benchmark(benchmark, study.decoding_of(name, benchmark.decoding()), source, f"study {study.study}")
     plan = Plan()
     plan.gate = _plan_gate(plan, study, recipes, benchmarks, source)
     for seed in study.seeds:
@@ -109,6 +109,21 @@ def check_recipe(name: str, recipe: AdapterRecipe, source: Source) -> None:
         task.fingerprint(source)
     if len({getattr(task.rows, "raw", False) for task in tasks}) > 1:
         raise BadInput(f"{where}: some tasks have @raw prompts and some have not; give all of them @raw, or none")
+
+
+def check_benchmark(benchmark: Benchmark, decoding: Decoding, source: Source, where: str) -> None:
+    """Check that a benchmark's items can be had and scored so, without its base.
+
+    Raises:
+        UnknownName: a metric, or a task of lm-evaluation-harness, that does not exist.
+        BadInput: items that cannot be had, worked examples where there are none.
+    """
+    if benchmark.method == LM_EVAL:
+        from factory.evaluation import lm_eval_door
+
+        lm_eval_door.check(benchmark.name.partition(":")[2], where)
+    benchmark.check(decoding.model_dump(), f"{where}, ")
+    benchmark.fingerprint(source)
 
 
 def _check_merge(study: Study, name: str, merge: MergeSpec) -> None:
@@ -194,7 +209,7 @@ def plan_cell(
         "data": source.to_json(),
     }
     needs = tuple(item for item in (made, ref) if item is not None)
-    cell = Ref(where.label, "cell", f"{title.replace(':', '.')}-on-{benchmark.name}", seed, key)
+    cell = Ref(where.label, "cell", f"{title}-on-{benchmark.name}".replace(":", ".").replace("/", "."), seed, key)
     cost = estimate.cell(decoding)
     return plan.add(Job(cell, "matrix", "factory.evaluation.score:build_cell", spec, tuple(dict.fromkeys(needs)), cost))
 
@@ -216,7 +231,11 @@ def _plan_gate(
         return None
     spec: dict[str, Any] = {
         "training": dict(sorted(training.items())),
-        "benchmarks": {name: study.decoding_of(name).limit for name in sorted(benchmarks)},
+        "benchmarks": {
+            name: study.decoding_of(name).limit
+            for name, benchmark in sorted(benchmarks.items())
+            if benchmark.method != LM_EVAL
+        },
         "contamination": study.contamination.model_dump(),
         "data": source.to_json(),
     }
@@ -251,7 +270,7 @@ class _SeedPlan:
         for variant in variants:
             self.plan.variants.append((self.seed, variant[0], variant[1]))
             for name, benchmark in benchmarks.items():
-                decoding = self.study.decoding_of(name).model_dump()
+                decoding = self.study.decoding_of(name, benchmark.decoding()).model_dump()
                 self.plan.cells.append(
                     plan_cell(self.plan, self.store, self.base, variant, benchmark, decoding, self.seed, self.source)
                 )

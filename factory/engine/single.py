@@ -15,13 +15,15 @@ from factory.core.recipes import EmbeddedRecipe, adapter_recipe
 from factory.core.study import Decoding
 from factory.engine.catalogue import source_of
 from factory.engine.local import run_jobs
-from factory.engine.plan import Job, Plan, check_recipe, plan_adapter, plan_base, plan_cell
+from factory.engine.plan import Job, Plan, check_benchmark, check_recipe, plan_adapter, plan_base, plan_cell
 from factory.engine.watch import watching
 from factory.models.bases import Base
 from factory.store.find import find
 from factory.store.ref import Ref
 from factory.store.store import Store
 
+GENERAL = {"samples": 4, "temperature": 1.0, "greedy": True, "max_new_tokens": 40, "limit": 200}
+"""How variants are scored where neither the benchmark nor the user says otherwise."""
 EMBEDDED_TASKS = ("tiny_math", "tiny_sql", "tiny_python", "tiny_ops")
 
 
@@ -73,26 +75,31 @@ def plan_cells(
     variants: Sequence[str],
     benchmarks: Sequence[str],
     base: str | None,
-    decoding: Mapping[str, Any],
+    asked: Mapping[str, Any],
     seed: int,
     data: Path | None,
 ) -> Single:
     """Cells of variants that are in the store; without variants, of a base and everything built on it.
+
+    Args:
+        asked: fields of `Decoding` that the user gave, over what the benchmarks pin.
 
     Raises:
         UnknownName, BadInput: what is wrong, in one line.
     """
     place, plan, source = Store(store), Plan(), source_of(data)
     discover.set_user_root(Path())
-    options = parse(Decoding, decoding, "decoding").model_dump()
     found = [load_benchmark(name, "--benchmark") for name in benchmarks or EMBEDDED_TASKS]
+    decodings = {}
     for benchmark in found:
-        benchmark.fingerprint(source)
+        options = parse(Decoding, {**GENERAL, **benchmark.decoding(), **asked}, f"--benchmark {benchmark.name}")
+        check_benchmark(benchmark, options, source, "--benchmark")
+        decodings[benchmark.name] = options.model_dump()
     wanted = []
     for title, where, ref, trained in _subjects(place, plan, variants, base, seed):
         for benchmark in found:
             subject = (title, ref, trained)
-            wanted.append(plan_cell(plan, place, where, subject, benchmark, options, seed, source))
+            wanted.append(plan_cell(plan, place, where, subject, benchmark, decodings[benchmark.name], seed, source))
     return Single(place, plan, wanted)
 
 

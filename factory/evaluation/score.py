@@ -7,24 +7,27 @@ killed goes on at the chunk it was in and ends with the same bits.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from factory.benchmarks._benchmark import Benchmark, load_benchmark
+from factory.benchmarks._benchmark import LM_EVAL, Benchmark, load_benchmark
 from factory.core.atomic import read_json, write_json, write_text
 from factory.core.config import parse
-from factory.core.errors import BadInput, WorkFailed
+from factory.core.errors import WorkFailed
 from factory.core.hashing import digest, seed_from
 from factory.core.progress import Report
-from factory.core.records import Outcome, Row, Verdict
+from factory.core.records import Outcome
 from factory.core.study import Decoding
+from factory.evaluation.asking import Asker
 from factory.evaluation.variants import adapted
 from factory.store.ref import Ref
 from factory.store.store import Store
+from factory.tasks._find import same_task
 from factory.tasks._task import Source
 
-VERSION = 1
+VERSION = 2
 UNSCORABLE_LIMIT = 0.05
 
 
@@ -39,10 +42,10 @@ def build_cell(store: Store, ref: Ref, spec: dict[str, Any], report: Report) -> 
         benchmark = load_benchmark(spec["benchmark"])
         decoding = parse(Decoding, spec["decoding"], f"benchmark {benchmark.name}")
         source = Source.from_json(spec.get("data"))
-        items = items_of(benchmark, spec["split"], source, decoding.limit)
-        outcomes = _outcomes(spec, benchmark, items, decoding, (state, report))
+        asked = _asked_by_harness if benchmark.method == LM_EVAL else _asked
+        outcomes, prompts, extra = asked(spec, (benchmark, decoding, source), state, report)
         write_text(out / "items.jsonl", "".join(json.dumps(o.to_json()) + "\n" for o in outcomes))
-        write_json(out / "prompts.json", {row.id: row.prompt for row in items})
+        write_json(out / "prompts.json", prompts)
         return {
             "variant": spec["variant"],
             "benchmark": benchmark.name,
@@ -50,15 +53,16 @@ def build_cell(store: Store, ref: Ref, spec: dict[str, Any], report: Report) -> 
             "decoding": spec["decoding"],
             "chance": benchmark.chance,
             "trained_tasks": spec["trained_tasks"],
+            "own": any(same_task(benchmark.task, task) for task in spec["trained_tasks"]),
             "parents": [spec["key"]],
             "seed": spec["seed"],
             "data": {
                 "version": benchmark.version,
                 "source": benchmark.fingerprint(source),
-                "items": len(items),
-                "hash": digest([row.id for row in items]),
+                "items": len(outcomes),
+                "hash": digest([outcome.item for outcome in outcomes]),
             },
-            "metrics": metrics_of(outcomes),
+            "metrics": {**metrics_of(outcomes), **extra},
             "cost": {
                 "completions": sum(len(o.completions) for o in outcomes),
                 "tokens": sum(sum(o.tokens) for o in outcomes),
@@ -68,111 +72,94 @@ def build_cell(store: Store, ref: Ref, spec: dict[str, Any], report: Report) -> 
     return store.build(ref, make)
 
 
-def items_of(benchmark: Benchmark, split: Any, source: Source, limit: int | None) -> Sequence[Row]:
-    """The first `limit` items of a benchmark's split.
-
-    Raises:
-        BadInput: the split is empty.
-    """
-    items = benchmark.items(split, source)[:limit]
-    if not items:
-        raise BadInput(f"benchmark '{benchmark.name}' has no items in its {split} split; choose another benchmark")
-    return items
-
-
 def metrics_of(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """Mean score over samples and over greedy answers, unscorable ones excluded and counted.
 
     `mixed` is the share of items whose samples did not all score the same: what a group of that size could learn from.
+    `others` are the means of the benchmark's further metrics over greedy answers.
     """
     sampled = [score for o in outcomes for score in o.scores]
     greedy = [o.greedy for o in outcomes if len(o.completions) > len(o.scores)]
+    names = dict.fromkeys(name for o in outcomes for name in o.metrics)
     return {
         "sampled": _mean(sampled),
         "greedy": _mean(greedy),
         "mixed": _mean([float(len(set(o.scores)) > 1) for o in outcomes if len(o.scores) > 1]),
         "unscorable": sum(score is None for score in [*sampled, *greedy]),
+        "others": {name: _mean([o.metrics.get(name) for o in outcomes]) for name in names},
     }
 
 
-def _outcomes(
-    spec: dict[str, Any], benchmark: Benchmark, items: Sequence[Row], decoding: Decoding, work: tuple[Path, Report]
-) -> list[Outcome]:
-    from factory.models.generate import sequences_at_once
-    from factory.models.load import loaded
+Asked = tuple[list[Outcome], dict[str, str], dict[str, Any]]
+"""Outcomes, prompts by item, further numbers for the card."""
 
-    state, report = work
-    base = spec["base"]
-    path, revision = (spec["model"], None) if spec.get("model") else (base["path"], base.get("revision"))
-    model, tokenizer = loaded(path, revision)
-    size = max(1, sequences_at_once(model) // max(decoding.samples, 1))
+
+def _asked(spec: dict[str, Any], what: tuple[Benchmark, Decoding, Source], state: Path, report: Report) -> Asked:
+    """Ask all items in chunks, each kept when it is done."""
+    from factory.models.chat import longest
+
+    benchmark, decoding, source = what
+    items = benchmark.asked(spec["split"], source, decoding.limit, decoding.few_shot or 0)
     outcomes: list[Outcome] = []
-    with adapted(model, _path(spec.get("adapter"))) as variant:
+    cut = 0
+    with _variant(spec) as (model, tokenizer):
+        asker = Asker(model, tokenizer, benchmark, decoding, longest(model, tokenizer))
+        asker.check()
+        size = asker.chunk_items(items)
         for start in range(0, len(items), size):
             chunk = state / f"chunk-{start}.json"
             if not chunk.exists():
                 seed = seed_from(spec["key"], benchmark.name, spec["split"], spec["decoding"], spec["seed"], start)
-                done = _score_chunk((variant, tokenizer), benchmark, items[start : start + size], decoding, seed)
-                write_json(chunk, [outcome.to_json() for outcome in done])
-            outcomes += [Outcome.from_json(value) for value in read_json(chunk)]
+                done, lost = asker.ask(items[start : start + size], seed)
+                write_json(chunk, {"cut": lost, "outcomes": [outcome.to_json() for outcome in done]})
+            kept = read_json(chunk)
+            outcomes += [Outcome.from_json(value) for value in kept["outcomes"]]
+            cut += kept["cut"]
             _check(outcomes, benchmark)
             report(f"{min(start + size, len(items))}/{len(items)} items", len(outcomes) / len(items))
-    return outcomes
+        prompts = {row.id: asker.text(row) if row.shots else row.prompt for row in items}
+    return outcomes, prompts, {"truncated": cut}
 
 
-def _score_chunk(
-    model: tuple[Any, Any], benchmark: Benchmark, items: Sequence[Row], decoding: Decoding, seed: int
-) -> list[Outcome]:
-    from factory.models.chat import prompt_ids
-    from factory.models.generate import generate
+def _asked_by_harness(
+    spec: dict[str, Any], what: tuple[Benchmark, Decoding, Source], state: Path, report: Report
+) -> Asked:
+    """Let lm-evaluation-harness ask; its result is one piece, kept when it is done."""
+    from factory.evaluation.lm_eval_door import run
 
-    prompts = [prompt_ids(model[1], row.prompt, raw=row.raw) for row in items]
-    texts: list[list[Any]] = [[] for _ in items]
-    length = decoding.max_new_tokens
-    if decoding.samples:
-        texts = generate(
-            *model,
-            prompts,
-            samples=decoding.samples,
-            max_new_tokens=length,
-            temperature=decoding.temperature,
-            top_p=decoding.top_p,
-            seed=seed,
-        )
-    if decoding.greedy:
-        greedy = generate(*model, prompts, samples=0, max_new_tokens=length)
-        texts = [sampled + one for sampled, one in zip(texts, greedy, strict=True)]
-    return [_outcome(row, mine, benchmark, decoding) for row, mine in zip(items, texts, strict=True)]
+    benchmark, decoding, _ = what
+    path = state / "harness.json"
+    if not path.exists():
+        report("lm-evaluation-harness", 0.0)
+        with _variant(spec) as (model, tokenizer):
+            write_json(path, run(model, tokenizer, benchmark.name.partition(":")[2], decoding))
+    kept = read_json(path)
+    outcomes = [Outcome.from_json(value) for value in kept["outcomes"]]
+    return outcomes, kept["prompts"], {"harness": kept["harness"]}
 
 
-def _outcome(row: Row, completions: list[Any], benchmark: Benchmark, decoding: Decoding) -> Outcome:
-    # Samples of one item often coincide; the same text has the same verdict.
-    verdicts: dict[str, Verdict] = {}
-    for completion in completions:
-        if completion.text not in verdicts:
-            verdicts[completion.text] = benchmark.verify(completion.text, row)
-    scores = [_score(verdicts[completion.text]) for completion in completions]
-    return Outcome(
-        item=row.id,
-        scores=scores[: decoding.samples],
-        greedy=scores[-1] if decoding.greedy else None,
-        completions=[completion.text for completion in completions],
-        reasons=[verdicts[completion.text].reason for completion in completions],
-        tokens=[completion.tokens for completion in completions],
-    )
+@contextmanager
+def _variant(spec: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
+    from factory.models.load import loaded
 
-
-def _score(verdict: Verdict) -> float | None:
-    return None if verdict.correct is None else float(verdict.correct)
+    base = spec["base"]
+    path, revision = (spec["model"], None) if spec.get("model") else (base["path"], base.get("revision"))
+    model, tokenizer = loaded(path, revision)
+    with adapted(model, _path(spec.get("adapter"))) as variant:
+        yield variant, tokenizer
 
 
 def _check(outcomes: Sequence[Outcome], benchmark: Benchmark) -> None:
-    verdicts = [score for o in outcomes for score in o.scores]
-    failed = sum(score is None for score in verdicts)
-    if failed > UNSCORABLE_LIMIT * len(verdicts):
-        reason = next(r for o in outcomes for s, r in zip(o.scores, o.reasons, strict=False) if s is None)
+    verdicts = [
+        (score, reason)
+        for o in outcomes
+        for score, reason in zip([*o.scores, o.greedy][: len(o.completions)], o.reasons, strict=True)
+    ]
+    reasons = [reason for score, reason in verdicts if score is None]
+    if len(reasons) > UNSCORABLE_LIMIT * len(verdicts):
         raise WorkFailed(
-            f"benchmark {benchmark.name}: the verifier failed on {failed} of {len(verdicts)} completions: {reason}"
+            f"benchmark {benchmark.name}: the verifier failed on {len(reasons)} of {len(verdicts)} completions: "
+            f"{reasons[0]}"
         )
 
 

@@ -96,8 +96,8 @@ def _completion(ids: list[int], ends: set[int], tokenizer: Any, stop: Sequence[s
 def _stopping(tokenizer: Any, stop: Sequence[str], width: int) -> Any:
     """Ends a row once its text holds a stop; what stands after it is cut off later.
 
-    Only the last tokens are looked at: as many as the longest stop has characters cannot be too few, and two more, for a
-    character may be several tokens.
+    Only the last tokens are looked at: as many as the longest stop has characters cannot be too few, and two more, for
+    a character may be several tokens.
     """
     import torch
     from transformers import StoppingCriteria, StoppingCriteriaList

@@ -42,7 +42,7 @@ def log_likelihoods(model: Any, pairs: Sequence[Pair], limit: int) -> list[float
         # Padding stands on the right, where a causal model cannot see it.
         inputs = torch.zeros(len(batch), width, dtype=torch.long)
         for row, place in enumerate(batch):
-            tokens = torch.tensor(sum(pairs[place], [])[-(limit + 1) :][:-1])
+            tokens = torch.tensor([*pairs[place][0], *pairs[place][1]][-(limit + 1) :][:-1])
             inputs[row, : len(tokens)] = tokens
         with torch.inference_mode():
             logits = model(inputs.to(model.device)).logits

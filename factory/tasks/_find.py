@@ -13,7 +13,7 @@ from typing import Any
 from factory.core import discover
 from factory.core.errors import BadInput, UnknownName
 from factory.core.records import Row, Split
-from factory.tasks._style import Worded
+from factory.tasks._style import STYLES, Worded
 from factory.tasks._task import Source, Task
 
 PACKAGE = "factory.tasks"
@@ -46,6 +46,17 @@ def find_task(name: str, where: str = "") -> Task:
     for word in sorted(words, key=lambda word: word not in task.levels):
         task = _with_word(task, word, where)
     return replace(task, name=name)
+
+
+def same_task(one: str, other: str) -> bool:
+    """Whether two names mean the same task, styles aside; a task without a level has all levels."""
+    (head, level), (other_head, other_level) = _told(one), _told(other)
+    return head == other_head and (level == other_level or not level or not other_level)
+
+
+def _told(name: str) -> tuple[str, frozenset[str]]:
+    head, *options = name.split("@")
+    return head, frozenset(option for option in options if "=" not in option and option not in (*STYLES, "raw"))
 
 
 def source_digest(name: str) -> str | None:

@@ -102,7 +102,8 @@ class Worded:
             prompt = RAW_FRAME.replace("{question}", prompt)
         gold = f"{question.work}\n{style.answer.format(answer=question.answer)}".lstrip()
         reference = {**question.reference, "style": self.style}
-        return Row(question.id, prompt, gold, reference, question.difficulty, self.raw, question.text + question.tail)
+        asked = question.text + question.tail
+        return Row(question.id, prompt, gold, reference, question.difficulty, self.raw, question=asked)
 
     def of_level(self, difficulty: int) -> Worded:
         """The questions of one difficulty."""

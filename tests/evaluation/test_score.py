@@ -79,7 +79,7 @@ def spec(base, decoding):
 def test_a_cell_cut_off_between_chunks_ends_with_the_same_items(pico_base, tmp_path, monkeypatch):
     decoding = Decoding(samples=2, max_new_tokens=8, limit=7)
     # Three items a chunk, so that seven items are three chunks.
-    monkeypatch.setattr("factory.models.generate.sequences_at_once", lambda model: 6)
+    monkeypatch.setattr("factory.models.generate.sequences_at_once", lambda model, tokens: 6)
     ref = Ref("pico", "cell", "base-on-tiny_math", 0, "1" * 16)
     whole, resumed = Store(tmp_path / "whole"), Store(tmp_path / "resumed")
     score.build_cell(whole, ref, spec(pico_base, decoding), silent)
@@ -109,4 +109,4 @@ def test_metrics_exclude_and_count_what_could_not_be_scored():
         Outcome("a", [1.0, None], 1.0, ["x", "y", "z"], ["", "broken", ""], [1, 1, 1]),
         Outcome("b", [0.0, 0.0], None, ["x", "y", "z"], ["", "", "broken"], [1, 1, 1]),
     ]
-    assert score.metrics_of(outcomes) == {"sampled": round(1 / 3, 6), "greedy": 1.0, "mixed": 0.5, "unscorable": 2}
+    assert score.metrics_of(outcomes) == {"sampled": round(1 / 3, 6), "greedy": 1.0, "mixed": 0.5, "unscorable": 2, "others": {}}
