@@ -35,6 +35,7 @@ class Cell:
         chance: accuracy of a guesser who knows the format, None where guessing is hopeless.
         trained_tasks: tasks the variant was trained on, a merge's are all its parents'.
         own: whether the benchmark is of one of them.
+        version, method: of the benchmark.
         scores: of the samples, (items, samples), NaN where unscorable.
         greedy: of the greedy completion, (items,), NaN where unscorable; empty if it was not asked for.
     """
@@ -47,6 +48,8 @@ class Cell:
     chance: float | None
     trained_tasks: tuple[str, ...]
     own: bool
+    version: int
+    method: str
     metrics: Mapping[str, Any]
     items: tuple[str, ...]
     scores: Array
@@ -241,6 +244,8 @@ def load_cell(store: Store, ref: Ref) -> Cell:
             chance=card["chance"],
             trained_tasks=tuple(card["trained_tasks"]),
             own=card.get("own", card["benchmark"] in card["trained_tasks"]),
+            version=(card.get("data") or {}).get("version", 0),
+            method=card.get("method", "generate"),
             metrics=card["metrics"],
             items=tuple(outcome.item for outcome in outcomes),
             scores=scores,

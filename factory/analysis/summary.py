@@ -7,6 +7,7 @@ from typing import Any
 
 from factory.analysis.cells import BASE, Matrix
 from factory.analysis.notes import notes
+from factory.analysis.protocol import protocols
 from factory.analysis.transfer import changes, interference, retention, transfer
 
 FORMAT = 1
@@ -52,5 +53,6 @@ def summary(matrix: Matrix) -> dict[str, Any]:
                 ("retention", retention),
             )
         },
+        "protocols": protocols(matrix),
         "notes": {mode: notes(matrix, mode) for mode in matrix.modes()},
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from factory.analysis.cells import BASE, Matrix, Mode
 from factory.analysis.notes import notes
+from factory.analysis.protocol import protocols
 from factory.analysis.statistics import Estimate
 from factory.analysis.transfer import changes
 
@@ -23,6 +24,7 @@ def print_matrix(matrix: Matrix, width: int = WIDTH) -> str:
         for block in _blocks(matrix, width):
             lines += [*_table(matrix, mode, block), ""]
         lines += _wrapped(notes(matrix, mode), width)
+    lines += ["", *_wrapped(protocols(matrix), width)]
     return "\n".join(lines)
 
 

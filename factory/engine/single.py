@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from factory.analysis.protocol import told
 from factory.benchmarks._benchmark import load_benchmark
 from factory.core import discover
 from factory.core.config import parse, with_overrides
@@ -117,6 +118,7 @@ def run_single(single: Single, *, workers: int, force: bool = False, dry_run: bo
             item |= {"path": str(single.store.path(ref)), "cost": card["cost"], "metrics": card.get("metrics")}
             if ref.kind == "cell":
                 item |= {"variant": card["variant"], "benchmark": card["benchmark"], "chance": card["chance"]}
+                item |= {"items": card["data"]["items"], "protocol": told(card["decoding"], card["method"])}
         items.append(item)
     cost = round(sum(job.cost for job in todo), 1)
     result = {"built": 0 if dry_run else len(todo), "to_build": len(todo) if dry_run else 0, "items": items}
@@ -130,8 +132,9 @@ def _line(item: Mapping[str, Any]) -> str:
         return f"{item['title']:<40} {item.get('path', item['state'])}"
     numbers = item["metrics"]
     shown = "  ".join(f"{name} {numbers[name]:.3f}" for name in ("sampled", "greedy") if numbers[name] is not None)
+    shown += "".join(f"  {name} {value:.3f}" for name, value in numbers.get("others", {}).items() if value is not None)
     chance = f"  (chance {item['chance']:.2f})" if item["chance"] is not None else ""
-    return f"{item['variant']:<24} {item['benchmark']:<14} {shown}{chance}"
+    return f"{item['variant']:<24} {item['benchmark']:<14} {shown}{chance}  ({item['items']} items; {item['protocol']})"
 
 
 def _todo(single: Single, force: bool) -> list[Job]:

@@ -50,6 +50,7 @@ def build_cell(store: Store, ref: Ref, spec: dict[str, Any], report: Report) -> 
             "variant": spec["variant"],
             "benchmark": benchmark.name,
             "split": spec["split"],
+            "method": benchmark.method,
             "decoding": spec["decoding"],
             "chance": benchmark.chance,
             "trained_tasks": spec["trained_tasks"],

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from factory.analysis.cells import BASE, Matrix, load_matrix, read_study_card
+from factory.analysis.protocol import protocols
 from factory.analysis.summary import summary
 from factory.analysis.table import percent, signed
 from factory.core.atomic import write_text
@@ -58,6 +59,7 @@ def render(store: Store, card: dict[str, Any], matrix: Matrix) -> str:
         base=BASE,
         matrix=matrix,
         views=view.matrix_views(matrix),
+        protocols=protocols(matrix),
         curves=view.curve_views(store, variants),
         stages=stages,
         stage_figure=figures.stage_bars(stages) if stages else "",

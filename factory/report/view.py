@@ -72,7 +72,7 @@ def matrix_views(matrix: Matrix) -> list[MatrixView]:
 def curve_views(store: Store, variants: Sequence[Mapping[str, Any]]) -> list[CurveView]:
     """One view for each adapter and task, all seeds together."""
     grouped: dict[tuple[str, str], list[Curve]] = {}
-    for entry in variants:
+    for entry in _stored(variants):
         folder = store.path(Ref(**entry["ref"]))
         for curve in load_curves(folder, entry["name"], entry["seed"]):
             grouped.setdefault((curve.variant, curve.task), []).append(curve)
@@ -87,7 +87,7 @@ def curve_views(store: Store, variants: Sequence[Mapping[str, Any]]) -> list[Cur
 def part_seconds(store: Store, variants: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
     """Seconds by part of training for each adapter, summed over seeds."""
     total: dict[str, dict[str, float]] = {}
-    for entry in variants:
+    for entry in _stored(variants):
         for part, seconds in seconds_by_part(store.path(Ref(**entry["ref"]))).items():
             own = total.setdefault(entry["name"], {})
             own[part] = own.get(part, 0.0) + seconds
@@ -97,7 +97,7 @@ def part_seconds(store: Store, variants: Sequence[Mapping[str, Any]]) -> dict[st
 def card_views(store: Store, variants: Sequence[Mapping[str, Any]]) -> list[CardView]:
     """The cards of all variants, seed by seed, in the study's order."""
     views = []
-    for entry in variants:
+    for entry in _stored(variants):
         ref = Ref(**entry["ref"])
         if not store.has(ref):
             views.append(CardView(ref.title, entry["name"], [], ""))
@@ -105,6 +105,11 @@ def card_views(store: Store, variants: Sequence[Mapping[str, Any]]) -> list[Card
         card = store.card(ref)
         views.append(CardView(ref.title, entry["name"], _facts(ref, card), _json(card)))
     return views
+
+
+def _stored(variants: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Those that were made here: a base by folder or hub id is not in the store."""
+    return [entry for entry in variants if entry["ref"] is not None]
 
 
 def example_views(matrix: Matrix) -> dict[str, list[Example]]:

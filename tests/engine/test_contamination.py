@@ -1,6 +1,8 @@
 """The gate on real plans and real jobs: what it finds, what becomes of it."""
 
 import json
+import os
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +10,7 @@ from factory.core.errors import BadInput
 from factory.core.progress import silent
 from factory.engine.contamination import build_gate
 from factory.engine.study import prepare
+from factory.store.store import Store
 
 QUESTION = "A farmer has {n} red hens, {n} white ducks and a single brown goat in a field by the river; how many legs?"
 HEADER = """from factory.core.records import Row
@@ -86,3 +89,24 @@ def test_the_gate_is_done_again_when_and_only_when_what_it_compares_changes(plan
     key = gate_of(planned()).ref.key
     assert gate_of(planned()).ref.key == key
     assert gate_of(planned("report")).ref.key != key
+
+
+TRAP = """study: trap
+adapters: {math: {tasks: [TASK], max_steps: 1}}
+benchmarks: {math: , math500: }
+"""
+
+
+@pytest.mark.skipif("FACTORY_DATA" not in os.environ, reason="FACTORY_DATA is not set")
+@pytest.mark.parametrize("task, least, most", [("mtgrpo_math", 3840, 4100), ("math", 1, 300)])
+def test_mt_grpos_math_file_holds_most_of_maths_test_problems(tmp_path, task, least, most):
+    path = tmp_path / "trap.yaml"
+    path.write_text(TRAP.replace("TASK", task))
+    prepared = prepare(tmp_path / "store", str(path), [], {}, Path(os.environ["FACTORY_DATA"]))
+    card, overlaps = run_gate(prepared)
+    counts = card["metrics"]["math"]
+    assert counts["items"] == 5000
+    assert least <= counts["exact"] + counts["near"] <= most
+    assert card["metrics"]["math500"]["exact"] == 0
+    assert isinstance(prepared.store, Store)
+    assert len(overlaps["math"]["ids"]) == counts["exact"] + counts["near"]

@@ -109,4 +109,11 @@ def test_metrics_exclude_and_count_what_could_not_be_scored():
         Outcome("a", [1.0, None], 1.0, ["x", "y", "z"], ["", "broken", ""], [1, 1, 1]),
         Outcome("b", [0.0, 0.0], None, ["x", "y", "z"], ["", "", "broken"], [1, 1, 1]),
     ]
-    assert score.metrics_of(outcomes) == {"sampled": round(1 / 3, 6), "greedy": 1.0, "mixed": 0.5, "unscorable": 2, "others": {}}
+    expected = {"sampled": round(1 / 3, 6), "greedy": 1.0, "mixed": 0.5, "unscorable": 2, "others": {}}
+    assert score.metrics_of(outcomes) == expected
+        "sampled": round(1 / 3, 6),
+        "greedy": 1.0,
+        "mixed": 0.5,
+        "unscorable": 2,
+        "others": {},
+    }
