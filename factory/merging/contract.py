@@ -6,69 +6,22 @@ The runner checks everything the contract says before the kernel sees a number.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from factory.core import discover
 from factory.core.errors import BadInput
+from factory.merging.parameters import Parameter, Value
 
 if TYPE_CHECKING:
     import torch
 
     from factory.store.factors import Factors
 
+__all__ = ["PACKAGE", "Contract", "Method", "Parameter", "Settings", "Value", "load_method"]
+
 PACKAGE = "factory.merging.methods"
-Value = float | bool
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """One parameter of a method, under mergekit's name and with mergekit's default.
-
-    Attributes:
-        default: its value where the recipe does not say; its type is the parameter's type (float or bool).
-        each: whether every input has its own (mergekit's per-model parameters).
-        low, high: smallest and largest value allowed.
-        above: whether `low` itself is excluded.
-    """
-
-    default: Value
-    each: bool = False
-    low: float = -math.inf
-    high: float = math.inf
-    above: bool = False
-
-    def check(self, value: Any, where: str) -> Value:
-        """The value in the parameter's type.
-
-        Raises:
-            BadInput: another type (mergekit's gradients and filters are lists), or out of range.
-        """
-        if isinstance(value, list | dict):
-            raise BadInput(f"{where}: gradients and filters are not supported for adapters; give one value")
-        if isinstance(self.default, bool):
-            if not isinstance(value, bool):
-                raise BadInput(f"{where} is {value!r}; expected true or false")
-            return value
-        try:
-            # YAML 1.1 reads 1e-4 as text; mergekit takes it as a number too.
-            number = math.nan if isinstance(value, bool) else float(value)
-        except (TypeError, ValueError):
-            number = math.nan
-        if not math.isfinite(number):
-            raise BadInput(f"{where} is {value!r}; expected a finite number")
-        if not self.low <= number <= self.high or (self.above and number == self.low):
-            raise BadInput(f"{where} is {value}; expected {self.range}")
-        return number
-
-    @property
-    def range(self) -> str:
-        """The allowed values, for people: `a number in (0, 1]`."""
-        low = "(-inf" if math.isinf(self.low) else f"{'(' if self.above else '['}{self.low:g}"
-        high = "inf)" if math.isinf(self.high) else f"{self.high:g}]"
-        return f"a number in {low}, {high}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +32,8 @@ class Contract:
         paper: where the rule is from.
         space: `factors` if its kernel returns factors (exact, no dense matrix), `delta` if it returns a dense update.
         parameters: by mergekit's names.
-        identity: values at which one adapter with weight 1 comes back unchanged.
+        identity: values at which one adapter with weight 1 comes back unchanged; None where nothing does, because the
+            method changes a single update too.
         needs_seed: whether it draws at random.
         ordered: whether the order of the inputs matters.
         inputs: fewest and most inputs (None: any number).
@@ -92,7 +46,7 @@ class Contract:
     paper: str
     space: Literal["factors", "delta"]
     parameters: Mapping[str, Parameter]
-    identity: Mapping[str, Value] = field(default_factory=dict)
+    identity: Mapping[str, Value] | None = field(default_factory=dict)
     needs_seed: bool = False
     ordered: bool = False
     inputs: tuple[int, int | None] = (1, None)
@@ -108,13 +62,19 @@ class Settings:
 
     Attributes:
         shared: parameters that hold for the whole merge.
-        each: parameters with one value for each input, in the order of the inputs; `weight` is always there.
+        each: parameters with one value for each input, in the order of the inputs.
         seeds: one for each input: a hash of the seed, the input's key and the module's name.
+        dense: whether the result may have full rank, because it goes into a full model and not into an adapter.
     """
 
     shared: Mapping[str, Value]
     each: Mapping[str, Sequence[float]]
     seeds: Sequence[int] = ()
+    dense: bool = False
+
+    def number(self, name: str) -> float:
+        """A shared parameter that is a number."""
+        return float(self.shared[name])
 
 
 class Method(Protocol):

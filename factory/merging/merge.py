@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from factory.core.errors import WorkFailed
-from factory.core.hashing import seed_from
+from factory.core.hashing import canonical, seed_from
 from factory.core.progress import Report, silent
-from factory.merging.contract import Settings, load_method
+from factory.merging.contract import load_method
 from factory.merging.inputs import Input, check_same_base, module_of, module_shapes
+from factory.merging.parameters import layers_in
 from factory.merging.recipe import MergeRecipe, Resolved, resolve
 from factory.merging.spaces import Fit, Rank, decompose, fit_dense, fit_factors, stack
 from factory.merging.threads import in_order, side_by_side, single_threaded
@@ -78,14 +79,16 @@ class Work:
     Attributes:
         inputs: in the order they are summed in.
         resolved: every parameter's value, in the order the inputs were named.
-        each: the same in the order they are summed in.
+        order: of the inputs as they were named.
+        layers: how many the base has.
         shapes: (d_out, d_in) of every module of the result, sorted.
         recipe: method and stored dtype.
     """
 
     inputs: Sequence[Input]
     resolved: Resolved
-    each: dict[str, list[float]]
+    order: Sequence[int]
+    layers: int
     shapes: dict[str, tuple[int, int]]
     recipe: MergeRecipe
 
@@ -95,8 +98,18 @@ class Work:
         return next(item.factors for item in self.inputs if item.factors.modules)
 
 
-def prepare(inputs: Sequence[Input], recipe: MergeRecipe, weights: Sequence[float] | None = None) -> Work:
+def prepare(
+    inputs: Sequence[Input],
+    recipe: MergeRecipe,
+    weights: Sequence[float] | None = None,
+    *,
+    layers: int | None = None,
+) -> Work:
     """Check that inputs and parameters fit.
+
+    Args:
+        inputs, recipe, weights: as for `merge_adapters`.
+        layers: how many the base has, for gradients; left out, up to the last one that an input changes.
 
     Raises:
         BadInput: inputs that do not belong together, or parameters that do not fit them.
@@ -107,9 +120,8 @@ def prepare(inputs: Sequence[Input], recipe: MergeRecipe, weights: Sequence[floa
     order = list(range(len(inputs)))
     if not load_method(recipe.merge_method).CONTRACT.ordered:
         # Sums in floating point depend on their order; a fixed one makes the result the same to the last bit.
-        order.sort(key=lambda i: (inputs[i].key, [values[i] for values in resolved.each.values()]))
-    each = {name: [values[i] for i in order] for name, values in resolved.each.items()}
-    return Work([inputs[i] for i in order], resolved, each, shapes, recipe)
+        order.sort(key=lambda i: (inputs[i].key, [canonical(values[i]) for values in resolved.each.values()]))
+    return Work([inputs[i] for i in order], resolved, order, layers or layers_in(shapes), shapes, recipe)
 
 
 def merged_modules(
@@ -126,7 +138,7 @@ def merged_modules(
     def one(name: str) -> tuple[Factors, ModuleReport]:
         seeds = [seed_from("merge", seed, item.key, name) for item in work.inputs]
         parts = [module_of(item, name, work.shapes[name]) for item in work.inputs]
-        merged = method.merge(parts, Settings(work.resolved.shared, work.each, seeds))
+        merged = method.merge(parts, work.resolved.at(name, work.layers, work.order, seeds))
         fit = _fit(merged, rank, parts, seed_from("range", seed, name), name)
         return _stored(fit, work.recipe.stored_dtype, name)
 

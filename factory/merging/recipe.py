@@ -10,7 +10,8 @@ from typing import Any, Literal
 from factory.core.config import Strict, parse, read_yaml
 from factory.core.errors import BadInput, UnknownName
 from factory.core.recipes import find_recipe
-from factory.merging.contract import Contract, Value, load_method
+from factory.merging.contract import Contract, Settings, load_method
+from factory.merging.parameters import Setting, Value, has_gradient, place_of, value_at
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 
@@ -58,15 +59,51 @@ class MergeRecipe(Strict):
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """A method's parameters for a number of inputs, complete and checked.
+    """A method's parameters for a number of inputs, complete and checked; some may differ from module to module.
 
     Attributes:
-        shared: one value for the whole merge.
-        each: one value for each input, in their order.
+        shared: one setting for the whole merge.
+        each: one setting for each input, in their order.
+        fallback: what counts where none of a setting's filters matches, by parameter: the recipe's own setting after
+            a model's, then the method's default; None where something has to match.
     """
 
-    shared: dict[str, Value]
-    each: dict[str, list[float]]
+    shared: dict[str, Setting]
+    each: dict[str, list[Setting]]
+    fallback: dict[str, list[Setting]]
+
+    def at(self, module: str, layers: int, order: Sequence[int] | None = None, seeds: Sequence[int] = ()) -> Settings:
+        """The values for one module.
+
+        Args:
+            module: its name, `model.layers.0.self_attn.q_proj`.
+            layers: how many the base has, for gradients.
+            order: of the inputs; as they were named if left out.
+            seeds: passed on.
+
+        Raises:
+            BadInput: no filter of a weight matches the module.
+        """
+        tensor, t = f"{module}.weight", place_of(module, layers)
+        shared = {name: self._value(name, setting, tensor, t) for name, setting in self.shared.items()}
+        each = {
+            name: [float(self._value(name, settings[i], tensor, t)) for i in (order or range(len(settings)))]
+            for name, settings in self.each.items()
+        }
+        return Settings(shared, each, seeds)
+
+    def _value(self, name: str, setting: Setting, tensor: str, t: float) -> Value:
+        for candidate in (setting, *self.fallback[name]):
+            value = value_at(candidate, tensor, t) if candidate is not None else None
+            if value is not None:
+                return value
+        raise BadInput(f"no filter of '{name}' matches tensor '{tensor}'; end its list with an entry without a filter")
+
+    @property
+    def needs_layers(self) -> bool:
+        """Whether any setting is a gradient, so that the number of layers matters."""
+        every = [*self.shared.values(), *(item for items in self.each.values() for item in items)]
+        return any(map(has_gradient, [*every, *(item for items in self.fallback.values() for item in items)]))
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON object, for the card."""
@@ -113,7 +150,8 @@ def resolve(recipe: MergeRecipe, inputs: int, weights: Sequence[float] | None = 
         weights: one for each input.
 
     Raises:
-        BadInput: no input, too few or too many for the method, or another number of weights or models than inputs.
+        BadInput: no input, too few or too many for the method, another number of weights or models than inputs, or
+            weights for a method that has none.
     """
     contract = load_method(recipe.merge_method).CONTRACT
     least, most = contract.inputs
@@ -124,19 +162,25 @@ def resolve(recipe: MergeRecipe, inputs: int, weights: Sequence[float] | None = 
         raise BadInput(f"{len(weights)} weights for {inputs} adapters; give one weight for each adapter")
     if recipe.models is not None and len(recipe.models) != inputs:
         raise BadInput(f"the recipe's 'models' names {len(recipe.models)} inputs and there are {inputs} adapters")
+    if weights is not None and "weight" not in contract.parameters:
+        raise BadInput(f"{recipe.merge_method} weighs its inputs itself and takes no weights; leave --weights out")
     entries = recipe.models or [ModelEntry(model="")] * inputs
-    shared: dict[str, Value] = {}
-    each: dict[str, list[float]] = {}
+    shared: dict[str, Setting] = {}
+    each: dict[str, list[Setting]] = {}
+    fallback: dict[str, list[Setting]] = {}
     for name, parameter in contract.parameters.items():
-        common = recipe.parameters.get(name, parameter.default)
+        common = parameter.check(recipe.parameters.get(name, parameter.default), name)
+        # mergekit has no default weight: where filters are given, one of them has to match.
+        given = name in recipe.parameters or name != "weight"
+        fallback[name] = [common if given else None, None if name == "weight" else parameter.default]
         if parameter.each:
             values = [entry.parameters.get(name, common) for entry in entries]
             if name == "weight" and weights is not None:
                 values = list(weights)
-            each[name] = [float(parameter.check(value, name)) for value in values]
+            each[name] = [parameter.check(value, name) for value in values]
         else:
-            shared[name] = parameter.check(common, name)
-    return Resolved(shared, each)
+            shared[name] = common
+    return Resolved(shared, each, fallback)
 
 
 def _check(parameters: Mapping[str, Any], contract: Contract, method: str, where: str, *, each: bool) -> None:
