@@ -50,5 +50,5 @@ def elect(deltas: Sequence[torch.Tensor] | torch.Tensor, settings: Settings) -> 
         else:
             divisor.masked_fill_(divisor == 0, 1)
         merged.div_(divisor)
-    scale = settings.shared["lambda"]
+    scale = settings.number("lambda")
     return merged if scale == 1 else merged.mul_(scale)

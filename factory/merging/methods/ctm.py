@@ -9,7 +9,7 @@ from factory.merging.subspaces import back, components, present, span, within
 from factory.store.factors import Factors
 
 CONTRACT = Contract(
-    paper="Compress-then-Merge (arXiv 2606.03723)",
+    paper="Compress then Merge: From Multiple LoRAs into One Low-Rank Adapter (arXiv 2606.03723)",
     space="factors",
     parameters={
         "weight": Parameter(1.0, each=True),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from factory.merging.consensus import elect
 from factory.merging.contract import Contract, Parameter, Settings
 from factory.merging.dropping import drop_components
-from factory.merging.spaces import row_blocks
+from factory.merging.entries import by_tiles
 from factory.store.factors import Factors
 
 if TYPE_CHECKING:
@@ -33,8 +33,4 @@ CONTRACT = Contract(
 
 def merge(inputs: Sequence[Factors], settings: Settings) -> torch.Tensor:
     """lambda * sum of the w_i drop(D_i) that agree with the elected sign, entry by entry."""
-    import torch
-
-    kept = drop_components(inputs, settings)
-    blocks = (torch.stack([item.delta(rows) for item in kept]) for rows in row_blocks(inputs[0].shape))
-    return torch.cat([elect(block, settings) for block in blocks])
+    return by_tiles(drop_components(inputs, settings), lambda parts: elect(parts, settings))

@@ -10,7 +10,7 @@ from factory.merging.subspaces import as_factors, components, weighted
 from factory.store.factors import Factors
 
 CONTRACT = Contract(
-    paper="Marczak et al. 2025, No Task Left Behind (arXiv 2502.04959), section 4.1, algorithm 1",
+    paper="Marczak et al. 2025, No Task Left Behind (arXiv 2502.04959), Iso-C",
     space="factors",
     parameters={"weight": Parameter(1.0, each=True), "lambda": Parameter(1.0)},
     identity=None,

@@ -10,7 +10,7 @@ from factory.merging.subspaces import as_factors, components, polar, weighted
 from factory.store.factors import Factors
 
 CONTRACT = Contract(
-    paper="Marczak et al. 2025, No Task Left Behind (arXiv 2502.04959), section 4.2, algorithm 2",
+    paper="Marczak et al. 2025, No Task Left Behind (arXiv 2502.04959), Iso-CTS",
     space="factors",
     parameters={
         "weight": Parameter(1.0, each=True),
@@ -35,9 +35,9 @@ def merge(inputs: Sequence[Factors], settings: Settings) -> Factors:
     if not parts:
         return Factors.zero(inputs[0].shape)
     whole = components(stack(parts, [1.0] * len(parts)))
-    rank = len(whole.S)
-    each = int(rank * (1 - settings.number("common")) / len(parts) + 1e-9)
-    common = whole.top(rank - each * len(parts))
+    rank, tasks = len(whole.S), len(parts)
+    each = min(round((rank - int(rank * settings.number("common"))) / tasks), rank // tasks)
+    common = whole.top(rank - each * tasks)
     chosen = [common]
     for part in parts if each else []:
         B = part.lora_B.double()

@@ -10,7 +10,7 @@ from factory.merging.weights import effective_weights
 from factory.store.factors import Factors
 
 CONTRACT = Contract(
-    paper="Ilharco et al. 2022, Editing Models with Task Arithmetic (arXiv 2212.04089), section 3",
+    paper="Ilharco et al. 2022, Editing Models with Task Arithmetic (arXiv 2212.04089)",
     space="factors",
     parameters={
         "weight": Parameter(1.0, each=True),

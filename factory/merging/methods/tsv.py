@@ -9,7 +9,7 @@ from factory.merging.subspaces import as_factors, components, polar, weighted
 from factory.store.factors import Factors
 
 CONTRACT = Contract(
-    paper="Gargiulo et al. 2024, Task Singular Vectors (arXiv 2412.00081), section 3.2 and algorithm 1",
+    paper="Gargiulo et al. 2024, Task Singular Vectors (arXiv 2412.00081), TSV-Merge",
     space="factors",
     parameters={
         "weight": Parameter(1.0, each=True),

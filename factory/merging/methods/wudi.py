@@ -10,7 +10,7 @@ from factory.merging.subspaces import components, span, weighted
 from factory.store.factors import Factors
 
 CONTRACT = Contract(
-    paper="Cheng et al. 2025, Whoever Started the Interference Should End It (arXiv 2503.08099), equation 12",
+    paper="Cheng et al. 2025, Whoever Started the Interference Should End It (arXiv 2503.08099)",
     space="factors",
     parameters={"weight": Parameter(1.0, each=True), "lambda": Parameter(1.0)},
     in_mergekit=False,
@@ -33,8 +33,7 @@ def merge(inputs: Sequence[Factors], settings: Settings) -> Factors:
     rows, _ = span([task.Vh.T for task in tasks])
     coordinates = [task.Vh @ rows for task in tasks]
     grams = [
-        C.T @ (task.S.square()[:, None] * C) / task.S.square().sum()
-        for task, C in zip(tasks, coordinates, strict=True)
+        C.T @ (task.S.square()[:, None] * C) / task.S.square().sum() for task, C in zip(tasks, coordinates, strict=True)
     ]
     inverse = torch.linalg.pinv(torch.stack(grams).sum(dim=0), rtol=1e-13, hermitian=True)
     solved = []

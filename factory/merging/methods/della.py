@@ -1,0 +1,41 @@
+"""DELLA: drop parts of each update at random, the weak ones rather than the strong, then elect signs as TIES does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from factory.merging.consensus import elect
+from factory.merging.contract import Contract, Parameter, Settings
+from factory.merging.dropping import drop_components
+from factory.merging.entries import by_tiles
+from factory.store.factors import Factors
+
+if TYPE_CHECKING:
+    import torch
+
+CONTRACT = Contract(
+    paper="Deep et al. 2024, DELLA-Merging (arXiv 2406.11617), MagPrune; rank-one components instead of entries",
+    space="delta",
+    parameters={
+        "weight": Parameter(1.0, each=True),
+        "density": Parameter(1.0, each=True, low=0, high=1, above=True),
+        "epsilon": Parameter(0.15, each=True, low=0, high=0.5, below=True),
+        "normalize": Parameter(True),
+        "rescale": Parameter(True),
+        "lambda": Parameter(1.0),
+        "int8_mask": Parameter(False),
+    },
+    identity={"density": 1.0},
+    needs_seed=True,
+    mergekit_differs="mergekit drops entries and rescales by the L1 norm; an adapter keeps whole rank-one components",
+)
+
+
+def merge(inputs: Sequence[Factors], settings: Settings) -> torch.Tensor:
+    """lambda * sum of the w_i drop(D_i) that agree with the elected sign.
+
+    The chance to stay goes evenly from density - epsilon for the weakest component to density + epsilon for the
+    strongest; what stays is divided by its own chance if `rescale`, so that it is right on average.
+    """
+    return by_tiles(drop_components(inputs, settings), lambda parts: elect(parts, settings))
