@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from factory.core.config import Strict, parse, read_yaml, with_overrides
+from factory.core.errors import BadInput
+from factory.core.ranks import parse_ranks
 from factory.core.recipes import EmbeddedRecipe, Positive, adapter_recipe, find_recipe
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -70,14 +72,23 @@ class MergeSpec(Strict):
         adapters: names of the study's adapters, in order.
         weights: one for each adapter; left out, the recipe's own or 1 each.
         search: choose one common weight on development rows instead.
-        rank: of the resulting adapter; `full` is exact for linear merges, `auto` keeps 99 % of the energy.
+        rank: of the resulting adapter; `full` loses nothing, `auto` keeps 99 % of the energy, `auto:0.9` that share;
+            `q_proj=8,mlp=auto,16` gives some modules their own.
     """
 
     recipe: str
     adapters: Annotated[list[str], Field(min_length=1)]
     weights: list[float] | None = None
     search: WeightSearch | None = None
-    rank: Positive | Literal["full", "auto"] = "full"
+    rank: Positive | str = "full"
+
+    @field_validator("rank")
+    @classmethod
+    def _rank_is_one(cls, rank: int | str) -> int | str:
+        try:
+            return parse_ranks(rank, "rank")
+        except BadInput as error:
+            raise ValueError(str(error)) from error
 
     @model_validator(mode="after")
     def _weights_fit(self) -> MergeSpec:

@@ -17,7 +17,7 @@ from factory.core.errors import CorruptFile, WorkFailed
 from factory.core.hashing import key_of
 from factory.core.progress import Report
 from factory.merging.contract import PACKAGE, load_method
-from factory.merging.inputs import base_input, check_base, open_input, trained_tasks
+from factory.merging.inputs import base_input, check_base, layers_of, open_input, trained_tasks
 from factory.merging.merge import MergeReport, merged_modules, prepare
 from factory.merging.recipe import parse_recipe
 from factory.store.factors import WEIGHTS, open_factors
@@ -44,6 +44,7 @@ def merge_key(spec: Mapping[str, Any]) -> str:
         spec.get("rank", "full"),
         spec.get("seed", 0),
         base.get("hash"),
+        *([spec["layers"]] if "layers" in spec else []),
     )
 
 
@@ -69,7 +70,7 @@ def merge_into(out: Path, spec: Mapping[str, Any], report: Report) -> dict[str, 
         for item in spec["inputs"]
     ]
     base = spec.get("base") or {}
-    work = prepare(inputs, recipe, spec.get("weights"))
+    work = prepare(inputs, recipe, spec.get("weights"), layers=spec.get("layers") or layers_of(base.get("path")))
     check_base(inputs, base)
     rank, seed = spec.get("rank", "full"), spec.get("seed", 0)
     writer = AdapterWriter(out, list(work.shapes), recipe.stored_dtype)

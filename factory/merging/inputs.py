@@ -165,5 +165,16 @@ def check_base(inputs: Sequence[Input], base: Mapping[str, Any]) -> None:
             raise BadInput(f"{item.title} was trained on base '{own}', not on '{path}'; give its own base with --base")
 
 
+def layers_of(base: str | None) -> int | None:
+    """How many layers a base has, from its configuration; None where it is not a folder here."""
+    path = Path(base or "") / "config.json"
+    if base is None or not path.is_file():
+        return None
+    config = read_json(path)
+    text = config.get("text_config") or config
+    count = text.get("num_hidden_layers", text.get("n_layer"))
+    return count if isinstance(count, int) else None
+
+
 def _weight_digests(folder: Path) -> list[str]:
     return [file_digest(path) for path in sorted(folder.glob("*.safetensors"))]

@@ -10,17 +10,23 @@ from typing import TYPE_CHECKING, Any
 from factory.core.errors import WorkFailed
 from factory.core.hashing import canonical, seed_from
 from factory.core.progress import Report, silent
+from factory.core.ranks import Rank, bucket_note, rank_of
+from factory.merging.calibration import calibrated, resized
 from factory.merging.contract import load_method
 from factory.merging.inputs import Input, check_same_base, module_of, module_shapes
 from factory.merging.parameters import layers_in
 from factory.merging.recipe import MergeRecipe, Resolved, resolve
-from factory.merging.spaces import Fit, Rank, decompose, fit_dense, fit_factors, stack
+from factory.merging.spaces import Fit, decompose, fit_dense, fit_factors, stack
 from factory.merging.threads import in_order, side_by_side, single_threaded
 from factory.store.factors import AdapterFactors, Factors
 from factory.store.tensors import all_finite
 
 if TYPE_CHECKING:
     import torch
+
+
+# Above this relative error of the whole, the rank (or the stored dtype) is said to eat the merge.
+WARN_ERROR = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +69,26 @@ class MergeReport:
         parts = self.modules.values()
         return ModuleReport(max(p.rank for p in parts), sum(p.energy for p in parts), sum(p.lost for p in parts))
 
+    @property
+    def notes(self) -> list[str]:
+        """What a user should know before relying on the result, in plain words."""
+        total, notes = self.total, []
+        told = total.to_json()
+        if told["relative_error"] > WARN_ERROR:
+            name, worst = max(self.modules.items(), key=lambda item: item[1].to_json()["relative_error"])
+            notes.append(
+                f"rank {total.rank} loses {1 - told['energy_kept']:.1%} of the merge's energy (relative error "
+                f"{told['relative_error']:.2f}; worst module {name}, {worst.to_json()['relative_error']:.2f}); "
+                "a larger --rank, or auto, keeps more"
+            )
+        note = bucket_note(total.rank)
+        return [*notes, note] if note else notes
+
     def to_json(self) -> dict[str, Any]:
         """As a JSON object, for the card."""
         return {
             **self.total.to_json(),
+            "notes": self.notes,
             "settings": self.settings.to_json(),
             "per_module": {name: module.to_json() for name, module in self.modules.items()},
         }
@@ -138,8 +160,10 @@ def merged_modules(
     def one(name: str) -> tuple[Factors, ModuleReport]:
         seeds = [seed_from("merge", seed, item.key, name) for item in work.inputs]
         parts = [module_of(item, name, work.shapes[name]) for item in work.inputs]
-        merged = method.merge(parts, work.resolved.at(name, work.layers, work.order, seeds))
-        fit = _fit(merged, rank, parts, seed_from("range", seed, name), name)
+        settings = work.resolved.at(name, work.layers, work.order, seeds)
+        ready, size = calibrated(work.recipe.calibration, parts, settings)
+        merged = method.merge(ready, settings)
+        fit = resized(_fit(merged, rank_of(rank, name), parts, seed_from("range", seed, name), name), size)
         return _stored(fit, work.recipe.stored_dtype, name)
 
     largest = max(work.shapes.values(), key=math.prod)
@@ -166,8 +190,9 @@ def merge_adapters(
         inputs: adapters of one base; they may differ in ranks, scales and modules.
         recipe: the method and its parameters.
         weights: one for each input, before those of the recipe.
-        rank: of the result: N, `auto` (99 % of each module's energy), or `full` (nothing is lost: the sum of the
-            ranks for methods that stay in factors, up to the module's smaller dimension for others).
+        rank: of the result, as `parse_ranks` gives it: N, `auto` (99 % of each module's energy), or `full` (nothing is
+            lost: the sum of the ranks for methods that stay in factors, up to the module's smaller dimension for
+            others); or some of these by module.
         seed: of methods that draw at random, and of the randomised SVD of large modules.
 
     Raises:

@@ -11,7 +11,7 @@ from typing import Any
 from factory.core.errors import BadInput, UnknownName
 from factory.merging.build import merge_key
 from factory.merging.contract import load_method
-from factory.merging.inputs import base_record, folder_key
+from factory.merging.inputs import base_record, folder_key, layers_of
 from factory.merging.print_mergekit import mergekit_text
 from factory.merging.recipe import MergeRecipe, Resolved, read_recipe, resolve
 from factory.models.bases import embedded_seed, outside_base
@@ -100,6 +100,8 @@ def plan_merge(
         "seed": seed,
         "base": where,
     }
+    if resolved.needs_layers:
+        spec["layers"] = layers_of(where["path"])
     named = [_slug(item["title"]) for item in inputs if item["folder"]]
     name = "-".join([_slug(path.stem), *named])[:_NAME_LENGTH].rstrip("-.")
     place = label or next((found for found in labels if found), None) or where.get("label") or _base_slug(where["path"])

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from factory.core.config import Strict, parse, read_yaml
 from factory.core.errors import BadInput, UnknownName
 from factory.core.recipes import find_recipe
+from factory.merging.calibration import load_calibration
 from factory.merging.contract import Contract, Settings, load_method
 from factory.merging.parameters import Setting, Value, has_gradient, place_of, value_at
 
@@ -41,6 +42,7 @@ class MergeRecipe(Strict):
         dtype: of the result's tensors; arithmetic is fp32 and better whatever it says.
         out_dtype: goes before `dtype`.
         tokenizer_source: `base` is the only one that makes sense for adapters.
+        calibration: a file of `factory/merging/calibrations/`, done to the inputs before the method; mergekit has none.
     """
 
     merge_method: str
@@ -50,6 +52,7 @@ class MergeRecipe(Strict):
     dtype: Dtype | None = None
     out_dtype: Dtype | None = None
     tokenizer_source: Literal["base"] | None = None
+    calibration: str | None = None
 
     @property
     def stored_dtype(self) -> str:
@@ -132,6 +135,8 @@ def parse_recipe(plain: Mapping[str, Any], where: str) -> MergeRecipe:
             raise BadInput(f"{where}: '{key}' is not supported for adapters: {reason}; remove it")
     recipe = parse(MergeRecipe, plain, where)
     contract = load_method(recipe.merge_method, where).CONTRACT
+    if recipe.calibration is not None:
+        load_calibration(recipe.calibration, where)
     _check(recipe.parameters, contract, recipe.merge_method, where, each=False)
     for entry in recipe.models or []:
         _check(entry.parameters, contract, recipe.merge_method, f"{where}, model {entry.model}", each=True)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from factory.core.ranks import Rank, energy_of
 from factory.merging.grams import Grams, gram
 from factory.merging.tiles import tiles
 from factory.store.factors import Factors
@@ -17,8 +18,6 @@ from factory.store.factors import Factors
 if TYPE_CHECKING:
     import torch
 
-Rank = int | Literal["auto", "full"]
-AUTO_ENERGY = 0.99
 # A dense SVD in fp64 takes about a second at this smaller dimension; above it a randomised one is used.
 _DENSE_LIMIT = 1024
 _OVERSAMPLE = 8
@@ -77,7 +76,7 @@ def balanced(factors: Factors) -> Factors:
 
 
 def fit_factors(factors: Factors, rank: Rank) -> Fit:
-    """Bring factors to a rank: `full` leaves them alone, `auto` keeps 99 % of the energy, N keeps the best N.
+    """Bring factors to a rank: `full` leaves them alone, `auto` keeps a share of the energy, N keeps the best N.
 
     By Eckart and Young the singular values give the exact loss. Fewer than N where the update has a lower rank.
     """
@@ -115,7 +114,7 @@ def fit_dense(delta: torch.Tensor, rank: Rank, span: torch.Tensor, seed: int) ->
         U, S, Vh = torch.linalg.svd(delta.double(), full_matrices=False)
     elif rank == "full":
         return _as_it_is(delta)
-    elif rank == "auto":
+    elif isinstance(rank, str):
         U, S, Vh = _by_gram(delta)
     else:
         U, S, Vh = _randomised(delta, min(rank, smaller), span, seed)
@@ -136,8 +135,8 @@ def _choose(S: torch.Tensor, energy: float, rank: Rank) -> int:
     numerical = max(1, int(S.gt(S[:1] * _NOISE).sum()))
     if rank == "full":
         return numerical
-    if rank == "auto":
-        below = int((S.square().cumsum(0) < AUTO_ENERGY * energy).sum())
+    if isinstance(rank, str):
+        below = int((S.square().cumsum(0) < (energy_of(rank) or 1.0) * energy).sum())
         return min(below + 1, numerical)
     return min(rank, numerical)
 
@@ -166,8 +165,8 @@ def _as_it_is(delta: torch.Tensor) -> Fit:
 
 
 def _by_gram(delta: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """SVD by the eigenvectors of the smaller Gram matrix, fp64: values below 1e-8 of the largest are lost, which the
-    99 % of `auto` never reaches."""
+    """SVD by the eigenvectors of the smaller Gram matrix, fp64: values below 1e-8 of the largest are lost, which no
+    share of the energy that `auto` is for ever reaches."""
     import torch
 
     flip = delta.shape[0] < delta.shape[1]

@@ -1,0 +1,1 @@
+"""One file, one calibration of the inputs before a merge."""
