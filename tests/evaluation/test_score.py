@@ -111,9 +111,3 @@ def test_metrics_exclude_and_count_what_could_not_be_scored():
     ]
     expected = {"sampled": round(1 / 3, 6), "greedy": 1.0, "mixed": 0.5, "unscorable": 2, "others": {}}
     assert score.metrics_of(outcomes) == expected
-        "sampled": round(1 / 3, 6),
-        "greedy": 1.0,
-        "mixed": 0.5,
-        "unscorable": 2,
-        "others": {},
-    }
