@@ -76,7 +76,7 @@ def test_dry_run_and_print_mergekit_write_nothing(capsys: pytest.CaptureFixture[
         (["--recipe", "linear", "./math", "./sql", "--weights", "1"], "1 weights for 2 adapters"),
         (["--recipe", "linear", "./math", "--weights", "1;2"], "--weights '1;2': expected numbers"),
         (["--recipe", "linear", "./math", "--weights", "nan"], "weight is nan"),
-        (["--recipe", "linear", "./math", "--rank", "0"], "--rank '0': expected a positive number, auto, auto:SHARE or full"),
+        (["--recipe", "linear", "./math", "--rank", "0"], "--rank '0': expected a positive number, auto, auto:SHARE"),
         (["--recipe", "linear", "./math", "--rank", "many"], "--rank 'many'"),
         (["--recipe", "linear", "./maths"], "no such folder"),
         (["--recipe", "linear", "maths"], "unknown variant 'maths'"),
