@@ -60,11 +60,20 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise BadInput(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise BadInput(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
-    value = _loaded(text, f"{path}: ")
+    return mapping_in(text, str(path))
+
+
+def mapping_in(text: str, where: str) -> dict[str, Any]:
+    """The mapping that a YAML text holds; an empty text is an empty one.
+
+    Raises:
+        BadInput: not YAML, a key given twice, or not a mapping.
+    """
+    value = _loaded(text, f"{where}: ")
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise BadInput(f"{path}: expected 'key: value' lines, got a {type(value).__name__}")
+        raise BadInput(f"{where}: expected 'key: value' lines, got a {type(value).__name__}")
     return value
 
 

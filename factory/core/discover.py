@@ -2,6 +2,7 @@
 
 Found in this order: the user's working folder (`tasks/`, `benchmarks/`, `merge_methods/`, `strategies/`), the package's
 own folder, entry points. Listing imports nothing; loading imports exactly one file; an ImportError in it is shown.
+A user's task may also be a `.jsonl` file, which is listed here and read by who knows what it means.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
@@ -22,6 +23,8 @@ USER_FOLDERS = {
     "factory.merging.methods": "merge_methods",
     "factory.training.strategies": "strategies",
 }
+
+USER_SUFFIXES = {"factory.tasks": (".py", ".jsonl")}
 
 _user_root = Path()
 
@@ -37,10 +40,12 @@ def user_root() -> Path:
     return _user_root
 
 
-def _python_files(folder: Path) -> dict[str, Path]:
+def _files(folder: Path, suffixes: tuple[str, ...] = (".py",)) -> dict[str, Path]:
     if not folder.is_dir():
         return {}
-    return {path.stem: path for path in sorted(folder.glob("*.py")) if not path.stem.startswith("_")}
+    # The first suffix is looked at last, and so wins: a task's Python file over rows of the same name.
+    paths = [path for suffix in reversed(suffixes) for path in sorted(folder.glob(f"*{suffix}"))]
+    return {path.stem: path for path in paths if not path.name.startswith(("_", "."))}
 
 
 def _own_folder(package: str) -> Path:
@@ -51,13 +56,18 @@ def _own_folder(package: str) -> Path:
 
 def _user_files(package: str) -> dict[str, Path]:
     folder = USER_FOLDERS.get(package)
-    return _python_files(_user_root / folder) if folder else {}
+    return _files(_user_root / folder, USER_SUFFIXES.get(package, (".py",))) if folder else {}
+
+
+def user_file(package: str, name: str) -> Path | None:
+    """The user's own plug-in file of that name, None if it is none of theirs."""
+    return _user_files(package).get(name)
 
 
 def names(package: str) -> list[str]:
     """The names of all plug-ins of a package, sorted, without importing any of them."""
     points = {point.name for point in entry_points(group=package)}
-    return sorted({*_python_files(_own_folder(package)), *_user_files(package), *points})
+    return sorted({*_files(_own_folder(package)), *_user_files(package), *points})
 
 
 def load(package: str, name: str, *, kind: str, where: str = "") -> ModuleType:
@@ -70,18 +80,34 @@ def load(package: str, name: str, *, kind: str, where: str = "") -> ModuleType:
     user = _user_files(package).get(name)
     if user is not None:
         return _load_file(package, name, user)
-    if name in _python_files(_own_folder(package)):
+    if name in _files(_own_folder(package)):
         return importlib.import_module(f"{package}.{name}")
     for point in entry_points(group=package):
         if point.name == name:
-            return point.load()  # type: ignore[no-any-return]
+            return _load_point(point)
     raise UnknownName(kind, name, names(package), where)
 
 
 def source_digest(package: str, name: str) -> str | None:
-    """The content hash of a user's plug-in file; None for our own, which declare a version instead."""
+    """The content hash of a user's plug-in file, or the version of the distribution that has it as an entry point.
+
+    None for our own, which declare a version instead.
+    """
     user = _user_files(package).get(name)
-    return file_digest(user) if user is not None else None
+    if user is not None:
+        return file_digest(user)
+    if name in _files(_own_folder(package)):
+        return None
+    points = [point for point in entry_points(group=package) if point.name == name]
+    return f"{points[0].dist.name} {points[0].dist.version}" if points and points[0].dist else None
+
+
+def _load_point(point: EntryPoint) -> ModuleType:
+    try:
+        return point.load()  # type: ignore[no-any-return]
+    except Exception as error:
+        where = f"entry point {point.name} = {point.value}" + (f" of {point.dist.name}" if point.dist else "")
+        raise BadInput(f"{where}: cannot be loaded: {type(error).__name__}: {error}") from error
 
 
 def _load_file(package: str, name: str, path: Path) -> ModuleType:

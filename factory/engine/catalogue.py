@@ -1,59 +1,127 @@
-"""The tasks there are: what each is, how many rows it has, and what its rows look like."""
+"""The tasks and benchmarks there are: what each is, how many rows it has, and what its rows look like."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from factory.core.errors import BadInput
-from factory.tasks._find import find_task, task_names
-from factory.tasks._task import Source, Task
+from factory.benchmarks._benchmark import load_benchmark
+from factory.core import discover
+from factory.core.errors import BadInput, FactoryError
+from factory.core.records import Row
+from factory.tasks._find import find_task, members_of, task_names
+from factory.tasks._laws import check
+from factory.tasks._on_demand import OnDemand
+from factory.tasks._subject import Subject
+from factory.tasks._task import Refusal, Source, Task
 
-SPLITS = ("train", "dev", "test")
 SAMPLES = 3
+LOOKED_AT = 200
+NOT_COUNTED = "rows come from the Hub or an offline mirror; --data DIR counts the mirror's"
 
 
 def catalogue(source: Source) -> list[dict[str, Any]]:
-    """Every task: summary, licence, origin, chance, and rows of each split, or why they cannot be counted."""
-    entries = []
-    for name in task_names():
-        task: Task = find_task(name)
-        entry: dict[str, Any] = {
-            key: getattr(task, key) for key in ("name", "version", "summary", "licence", "origin", "chance")
-        }
-        entry |= {"components": list(task.components), "answer_in_prompt": task.answer_in_prompt}
-        if source.data is None and not task.generated:
-            # Counting them would download them.
-            entry["problem"] = "rows come from the Hub or an offline mirror; --data DIR counts the mirror's"
+    """Every task, then every benchmark with a file of its own.
+
+    A task has its licence, origin, chance, levels and rows of each split; or, where they cannot be had, `problem` says
+    why. Nothing is downloaded for it, and no gold answer is checked: `unchecked` rows may still be refused.
+    """
+    return [*map(_task_entry, task_names(), [source] * len(task_names())), *_benchmarks(source)]
+
+
+def _task_entry(name: str, source: Source) -> dict[str, Any]:
+    entry: dict[str, Any] = {"kind": "task", "name": name}
+    try:
+        task = find_task(name)
+        entry |= described(task)
+        entry["members"] = members_of(name)
+        if source.data is None and not task.generated and not task.local:
+            entry["problem"] = NOT_COUNTED
         else:
-            try:
-                entry["rows"] = _counts(task, source)
-            except BadInput as error:
-                entry["problem"] = str(error)
+            entry |= _counted(task, source)
+    except FactoryError as error:
+        entry["problem"] = str(error)
+    return entry
+
+
+def _benchmarks(source: Source) -> list[dict[str, Any]]:
+    entries = []
+    for name in discover.names("factory.benchmarks"):
+        entry: dict[str, Any] = {"kind": "benchmark", "name": name}
+        try:
+            benchmark = load_benchmark(name)
+            for key in ("version", "summary", "licence", "origin", "chance"):
+                entry[key] = getattr(benchmark, key, None)
+            if source.data is None:
+                entry["problem"] = NOT_COUNTED
+            else:
+                entry["rows"] = {"test": len(benchmark.items("test", source))}
+        except FactoryError as error:
+            entry["problem"] = str(error)
         entries.append(entry)
     return entries
 
 
+def described(task: Task) -> dict[str, Any]:
+    """What a task says of itself."""
+    plain = {key: getattr(task, key) for key in ("name", "version", "summary", "licence", "origin", "chance")}
+    plain |= {"components": list(task.components), "answer_in_prompt": task.answer_in_prompt}
+    return plain | {"levels": dict(task.levels), "styles": list(getattr(task.rows, "styles", ()))}
+
+
+def _counted(task: Task, source: Source) -> dict[str, Any]:
+    """`rows` of each split, how many are `refused` (and that they are `unchecked`), and the range of `difficulty`."""
+    if task.counts is not None:
+        found = task.counts(source)
+        scale, unchecked = found["difficulty"], found.get("unchecked", False)
+        rows = {split: found[split] for split in (*task.splits, "refused")}
+        return {"rows": rows, "unchecked": unchecked, "difficulty": scale}
+    rows = {split: len(task.rows(split, source)) for split in task.splits}
+    scale = [min(task.levels.values()), max(task.levels.values())] if task.levels else None
+    return {"rows": rows, "difficulty": scale}
+
+
 def samples(name: str, source: Source) -> dict[str, Any]:
-    """A task's first test rows, with the gold completion and its verdict, and the verdict on an empty one.
+    """A task's first held-out rows, with the gold completion and its verdict, and the verdict on an empty one.
 
     Raises:
         UnknownName: no such task.
         BadInput: its rows cannot be had.
     """
-    task: Task = find_task(name)
-    shown = [
-        {
-            "id": row.id,
-            "prompt": row.prompt,
-            "gold": row.gold,
-            "verdict": asdict(task.verify(row.gold, row)),
-            "verdict_on_nothing": asdict(task.verify("", row)),
-        }
-        for row in task.rows("test", source)[:SAMPLES]
-    ]
-    return {"name": name, "summary": task.summary, "rows": _counts(task, source), "samples": shown}
+    task = find_task(name)
+    if not task.splits:
+        return {**described(task), "name": name, "members": members_of(name), "rows": {}, "samples": []}
+    rows = task.rows(task.splits[-1], source)
+    refused = task.refused(source)
+    return {
+        **described(task),
+        "name": name,
+        "difficulty": _difficulties(rows),
+        "rows": {**{split: len(task.rows(split, source)) for split in task.splits}, "refused": len(refused)},
+        "refused": [_refusal(one) for one in refused],
+        "samples": [_sample(task, row) for row in rows[:SAMPLES]],
+    }
+
+
+def laws(name: str, source: Source, most: int | None) -> dict[str, Any]:
+    """What every law says of a task: `holds`, and each law with its problem.
+
+    Raises:
+        UnknownName: no such task.
+        BadInput: its rows cannot be had.
+    """
+    subject = Subject.of(name, source, most)
+    found = check(subject)
+    return {
+        "task": name,
+        "holds": not any(finding.problem for finding in found),
+        "rows": {split: len(rows) for split, rows in subject.splits.items()},
+        "refused": [_refusal(one) for one in subject.task.refused(source)],
+        "laws": [{**asdict(finding), "holds": not finding.problem} for finding in found],
+    }
 
 
 def source_of(data: Path | None) -> Source:
@@ -67,5 +135,23 @@ def source_of(data: Path | None) -> Source:
     return Source(data)
 
 
-def _counts(task: Task, source: Source) -> dict[str, int]:
-    return {split: len(task.rows(split, source)) for split in SPLITS}  # type: ignore[arg-type]
+def _sample(task: Task, row: Row) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "prompt": row.prompt,
+        "gold": row.gold,
+        "difficulty": row.difficulty,
+        "verdict": asdict(task.verify(row.gold, row)),
+        "verdict_on_nothing": asdict(task.verify("", row)),
+    }
+
+
+def _refusal(one: Refusal) -> Mapping[str, str]:
+    return {"where": one.where, "reason": one.reason}
+
+
+def _difficulties(rows: Any) -> list[int] | None:
+    """The lowest and highest difficulty, of the first rows where they are drawn when looked at; None without any."""
+    looked_at = islice(rows, LOOKED_AT if isinstance(rows, OnDemand) else None)
+    found = [row.difficulty for row in looked_at if row.difficulty is not None]
+    return [min(found), max(found)] if found else None

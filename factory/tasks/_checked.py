@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from threading import RLock
-from typing import Any
+from typing import Any, Protocol
 
 from factory.core.errors import BadInput
 from factory.core.records import Row, Split, Verdict
-from factory.tasks._dataset import Dataset
-from factory.tasks._golds import Judge, accepted, record_of, refused_golds
+from factory.tasks._golds import Judge, accepted, keep, record_of, recorded, refused_golds
+from factory.tasks._rows import Rows
 from factory.tasks._style import Question, Worded
 from factory.tasks._task import Refusal, Source
 
 SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 
 
-ROW = ", row "
+class Provider(Protocol):
+    """Where rows come from; a `Dataset`, or a file of the user's own."""
+
+    @property
+    def task(self) -> str:
+        """What the task is called."""
+
+    @property
+    def parts(self) -> Iterable[str]:
+        """Names of the parts, in the order in which they are read."""
+
+    def fingerprint(self, source: Source) -> str:
+        """A content hash of all parts."""
+
+    def rows(self, part: str, source: Source) -> Rows:
+        """The rows of a part."""
+
+    def place(self, part: str, source: Source, number: int) -> str:
+        """What a row is called when something is said of it."""
 
 
 class Unusable(Exception):
@@ -34,17 +53,26 @@ class Loaded:
 
     Attributes:
         splits: questions by split, in the order of the files.
-        places: where each question was read, by id.
-        refused: rows that are not used.
+        places: part and place where each question was read, by id.
+        refused: rows that are not used, by part.
     """
 
     splits: Mapping[Split, list[Question]]
-    places: Mapping[str, str]
-    refused: list[Refusal]
+    places: Mapping[str, tuple[str, str]]
+    refused: Mapping[str, list[Refusal]]
 
-    def counts(self) -> dict[str, int]:
-        """Questions of each split, and the refused ones."""
-        return {**{split: len(found) for split, found in self.splits.items()}, "refused": len(self.refused)}
+    def all_refused(self) -> list[Refusal]:
+        """The refused rows of all parts."""
+        return [one for found in self.refused.values() for one in found]
+
+    def counts(self) -> dict[str, Any]:
+        """Questions of each split, the refused ones, and the lowest and highest difficulty."""
+        scale = [q.difficulty for found in self.splits.values() for q in found if q.difficulty is not None]
+        return {
+            **{split: len(found) for split, found in self.splits.items()},
+            "refused": len(self.all_refused()),
+            "difficulty": [min(scale), max(scale)] if scale else None,
+        }
 
 
 class Checked:
@@ -63,7 +91,7 @@ class Checked:
     def __init__(
         self,
         version: int,
-        dataset: Dataset,
+        dataset: Provider,
         make: Make,
         verify: Callable[[str, Row], Verdict],
         style: str,
@@ -87,59 +115,61 @@ class Checked:
 
     def refused(self, source: Source) -> Sequence[Refusal]:
         """The rows that are not used."""
-        return self._loaded(source).refused
+        return self._loaded(source).all_refused()
 
-    def counts(self, source: Source) -> dict[str, int]:
+    def counts(self, source: Source) -> dict[str, Any]:
         """Rows of each split; no gold answer is checked for it, and until all are, `unchecked` says so."""
-        if record_of(self._record, self.dataset.fingerprint(source)).is_file():
-            return self._loaded(source).counts()
-        return {**self._read(source).counts(), "unchecked": True}
+        known = recorded(self._record_of_counts(self.dataset.fingerprint(source)), (*self.splits, "refused", "difficulty"))
+        return known or {**self._read(source).counts(), "unchecked": True}
 
     @property
     def _record(self) -> str:
         return f"{self.dataset.task} {self.version}"
 
+    def _record_of_counts(self, fingerprint: str) -> Path:
+        return record_of("counts", self._record, fingerprint)
+
     def _loaded(self, source: Source) -> Loaded:
         key = (source.data, self.dataset.fingerprint(source))
         with self._lock:
             if self._kept is None or self._kept[0] != key:
-                self._kept = (key, self._with_golds_checked(self._read(source), source, key[1]))
+                self._kept = (key, self._with_golds_checked(self._read(source), key[1]))
+                if not self._record_of_counts(key[1]).is_file():
+                    keep(self._record_of_counts(key[1]), self._kept[1].counts())
             return self._kept[1]
 
-    def _with_golds_checked(self, read: Loaded, source: Source, fingerprint: str) -> Loaded:
+    def _with_golds_checked(self, read: Loaded, fingerprint: str) -> Loaded:
         worded = Worded(self, self._style)
         rows = [worded.row(question) for found in read.splits.values() for question in found]
         wrong = refused_golds(self._record, fingerprint, rows, self._verify, self._judge)
         kept = {split: [q for q in found if q.id not in wrong] for split, found in read.splits.items()}
-        refused = [*read.refused, *(Refusal(read.places[name], reason) for name, reason in wrong.items())]
-        used = {_part_of(read.places[question.id]) for found in kept.values() for question in found}
-        for one in refused:
-            if _part_of(one.where) not in used:
-                raise BadInput(f"task {self.dataset.task}: no row can be used; {one.where}: {one.reason}")
+        refused = {part: list(found) for part, found in read.refused.items()}
+        for name, reason in wrong.items():
+            part, place = read.places[name]
+            refused[part].append(Refusal(place, reason))
+        used = {read.places[question.id][0] for found in kept.values() for question in found}
+        for part, found in refused.items():
+            if found and part not in used:
+                raise BadInput(f"task {self.dataset.task}: no row can be used; {found[0].where}: {found[0].reason}")
         return Loaded(kept, read.places, refused)
 
     def _read(self, source: Source) -> Loaded:
         splits: dict[Split, list[Question]] = {split: [] for split in self.splits}
-        places: dict[str, str] = {}
-        refused = []
+        places: dict[str, tuple[str, str]] = {}
+        refused: dict[str, list[Refusal]] = {part: [] for part in self.dataset.parts}
         for part in self.dataset.parts:
-            where = self.dataset.place(part, source)
             for number, plain in enumerate(self.dataset.rows(part, source)):
-                place = f"{where}{ROW}{number}"
+                place = self.dataset.place(part, source, number)
                 try:
                     made = self._make(plain, part, source)
                     if made is None:
                         continue
                     question, split = made
                     if question.id in places:
-                        raise Unusable(f"the same question as {places[question.id]}")
+                        raise Unusable(f"the same question as {places[question.id][1]}")
                 except Unusable as error:
-                    refused.append(Refusal(place, str(error)))
+                    refused[part].append(Refusal(place, str(error)))
                     continue
-                places[question.id] = place
+                places[question.id] = (part, place)
                 splits[split].append(question)
         return Loaded(splits, places, refused)
-
-
-def _part_of(place: str) -> str:
-    return place.rpartition(ROW)[0]

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from factory.core import discover
@@ -38,9 +40,8 @@ def find_task(name: str, where: str = "") -> Task:
     """
     head, *options = name.split("@")
     stem, _, member = head.partition(":")
-    module = discover.load(PACKAGE, stem, kind="task", where=where)
     settings = dict(option.split("=", 1) for option in options if "=" in option)
-    task = _made(name, module, member, settings, where)
+    task = _made(name, stem, member, settings, where)
     words = [option for option in options if "=" not in option]
     # Levels before styles: a level may have words of its own, which a style then words again.
     for word in sorted(words, key=lambda word: word not in task.levels):
@@ -66,19 +67,49 @@ def source_digest(name: str) -> str | None:
 
 def demonstration_of(name: str) -> Any:
     """A task's demonstrations, None if it has none."""
-    return getattr(discover.load(PACKAGE, stem_of(name), kind="task"), "demonstration", None)
+    return None if _rows_file(stem_of(name)) else getattr(_module(stem_of(name), ""), "demonstration", None)
 
 
-def _made(name: str, module: Any, member: str, settings: Mapping[str, str], where: str) -> Task:
-    """The module's `TASK`, or what its `task(member, settings)` makes."""
-    if hasattr(module, "task"):
-        made: Task = module.task(member, settings)
-        return made
+def members_of(stem: str) -> list[str]:
+    """The members of a family, as `stem:member` names them; none for a task that is no family.
+
+    Raises:
+        BadInput: the family's library is not installed.
+    """
+    return [] if _rows_file(stem) else list(getattr(_module(stem, ""), "members", list)())
+
+
+def _rows_file(stem: str) -> Path | None:
+    """The user's file of rows that is the task, None for a task that is Python."""
+    path = discover.user_file(PACKAGE, stem)
+    return path if path is not None and path.suffix == ".jsonl" else None
+
+
+def _module(stem: str, where: str) -> Any:
+    return discover.load(PACKAGE, stem, kind="task", where=where)
+
+
+def _made(name: str, stem: str, member: str, settings: Mapping[str, str], where: str) -> Task:
+    """What a file of rows is, what the module's `task(member, settings)` makes, or its `TASK`; or an entry point's."""
+    path, prefix = _rows_file(stem), f"{where}: " if where else ""
+    module = None if path else _module(stem, where)
+    if module is not None and callable(getattr(module, "task", None)):
+        return _must_be_task(module.task(member, settings), stem, prefix)
     if member or settings:
-        prefix = f"{where}: " if where else ""
-        raise BadInput(f"{prefix}task '{name}': {stem_of(name)} has no members and nothing to set with =")
-    task: Task = module.TASK
-    return task
+        raise BadInput(f"{prefix}task '{name}': {stem} has no members and nothing to set with =")
+    if path is not None:
+        from factory.tasks._jsonl import task_of_file
+
+        return task_of_file(path)
+    return _must_be_task(getattr(module, "TASK", module), stem, prefix)
+
+
+def _must_be_task(found: object, stem: str, prefix: str) -> Task:
+    if isinstance(found, Task):
+        return found
+    path = discover.user_file(PACKAGE, stem)
+    what = f"TASK or task() is a {type(found).__name__}" if not isinstance(found, ModuleType) else "it has neither"
+    raise BadInput(f"{prefix}{path or stem}: a task file defines TASK, a Task, or task(member, settings); {what}")
 
 
 def _with_word(task: Task, word: str, where: str) -> Task:

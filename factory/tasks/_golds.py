@@ -43,8 +43,8 @@ def refused_golds(
     Raises:
         WorkFailed: this machine cannot isolate what has to be run.
     """
-    path = record_of(task, source)
-    known = _recorded(path)
+    path = record_of("golds", task, source)
+    known = recorded(path, ("rows", "refused"))
     ids = key_of([(row.id, row.gold) for row in rows])
     if known is not None and known["rows"] == ids:
         return dict(known["refused"])
@@ -61,9 +61,9 @@ def refused_golds(
     return refused
 
 
-def record_of(task: str, source: str) -> Path:
-    """Where the result is kept."""
-    return cache_folder(f"golds-{key_of(task, source, _verifiers_version())}.json")
+def record_of(kind: str, task: str, source: str) -> Path:
+    """Where something that is found of a task's rows is kept: until the rows or the verifiers change."""
+    return cache_folder(f"{kind}-{key_of(task, source, _verifiers_version())}.json")
 
 
 def keep(path: Path, value: dict[str, Any]) -> None:
@@ -74,12 +74,13 @@ def keep(path: Path, value: dict[str, Any]) -> None:
         logging.getLogger(__name__).warning("checks of gold answers are not kept for the next time: %s", error)
 
 
-def _recorded(path: Path) -> dict[str, Any] | None:
+def recorded(path: Path, keys: tuple[str, ...]) -> dict[str, Any] | None:
+    """What was kept; None if nothing was, or it is damaged or lacks one of the keys."""
     try:
         found = read_json(path)
     except (OSError, CorruptFile):
         return None
-    return found if isinstance(found, dict) and {"rows", "refused"} <= set(found) else None
+    return found if isinstance(found, dict) and set(keys) <= set(found) else None
 
 
 @lru_cache(maxsize=1)

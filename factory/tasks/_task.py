@@ -77,8 +77,9 @@ class Task:
         level_chance: `chance` of a difficulty, where it is another one.
         refused: rows of the source that are not used, with the reason; looked for when asked.
         splits: those it has; `rows` of another one is bad input.
-        counts: rows of each split and `refused` ones, quickly: rows that were not looked at yet are counted too, and
-            `unchecked` then says so. None to count the rows themselves.
+        counts: rows of each split, `refused` ones and the range of `difficulty`, quickly: golds that were not looked at
+            yet are counted too, and `unchecked` then says so. None to count the rows themselves.
+        local: whether the rows stand beside the task, so that neither a mirror nor the Hub is needed.
     """
 
     name: str
@@ -96,7 +97,8 @@ class Task:
     level_chance: Mapping[int, float] = field(default_factory=dict)
     refused: Callable[[Source], Sequence[Refusal]] = _nothing_refused
     splits: tuple[Split, ...] = ("train", "dev", "test")
-    counts: Callable[[Source], dict[str, int]] | None = None
+    counts: Callable[[Source], dict[str, Any]] | None = None
+    local: bool = False
 
     @property
     def generated(self) -> bool:
