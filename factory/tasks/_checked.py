@@ -35,7 +35,7 @@ class Provider(Protocol):
     def rows(self, part: str, source: Source) -> Rows:
         """The rows of a part."""
 
-    def place(self, part: str, source: Source, number: int) -> str:
+    def place_of_row(self, part: str, source: Source, number: int) -> str:
         """What a row is called when something is said of it."""
 
 
@@ -119,7 +119,9 @@ class Checked:
 
     def counts(self, source: Source) -> dict[str, Any]:
         """Rows of each split; no gold answer is checked for it, and until all are, `unchecked` says so."""
-        known = recorded(self._record_of_counts(self.dataset.fingerprint(source)), (*self.splits, "refused", "difficulty"))
+        known = recorded(
+            self._record_of_counts(self.dataset.fingerprint(source)), (*self.splits, "refused", "difficulty")
+        )
         return known or {**self._read(source).counts(), "unchecked": True}
 
     @property
@@ -159,7 +161,7 @@ class Checked:
         refused: dict[str, list[Refusal]] = {part: [] for part in self.dataset.parts}
         for part in self.dataset.parts:
             for number, plain in enumerate(self.dataset.rows(part, source)):
-                place = self.dataset.place(part, source, number)
+                place = self.dataset.place_of_row(part, source, number)
                 try:
                     made = self._make(plain, part, source)
                     if made is None:

@@ -77,16 +77,17 @@ class Dataset:
         """
         found = self.parts[part]
         if source.data is not None:
-            return checked(read_rows(mirror_file(source, found.file)), found.fields, self._where(part, source))
+            return checked(read_rows(mirror_file(source, found.file)), found.fields, self.place(part, source))
         commit = hub_revision(self._hub_id(), self.revision, source)
         plain = hub_rows(self.hub, found.configs, found.split, commit)
-        return checked(plain, found.hub_fields or found.fields, self._where(part, source))
+        return checked(plain, found.hub_fields or found.fields, self.place(part, source))
 
-    def place(self, part: str, source: Source, number: int) -> str:
+    def place_of_row(self, part: str, source: Source, number: int) -> str:
         """What a row is called when something is said of it."""
-        return f"{self._where(part, source)}, row {number}"
+        return f"{self.place(part, source)}, row {number}"
 
-    def _where(self, part: str, source: Source) -> str:
+    def place(self, part: str, source: Source) -> str:
+        """What a part is called when something is said of it."""
         found = self.parts[part]
         return found.file if source.data is not None else f"{self.hub} {found.split}"
 

@@ -110,7 +110,7 @@ class JsonlFile:
         del part, source
         return self.plain
 
-    def place(self, part: str, source: Source, number: int) -> str:
+    def place_of_row(self, part: str, source: Source, number: int) -> str:
         """File and line."""
         del part, source
         return f"{self.path}, line {self._numbers[number]}"
