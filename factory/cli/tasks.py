@@ -66,9 +66,7 @@ def _listed(entries: list[dict[str, Any]]) -> str:
 def _cells(entry: dict[str, Any]) -> tuple[str, ...]:
     """A line of the list: what is known of a task or benchmark, and its summary or what is wrong with it."""
     scale, chance, members = entry.get("difficulty"), entry.get("chance"), entry.get("members")
-    told = entry.get("summary") or ""
-    if "problem" in entry and "rows" not in entry and told == "":
-        told = entry["problem"]
+    told = entry["problem"] if "problem" in entry and not entry.get("needs_data") else entry.get("summary") or ""
     return (
         entry["name"],
         f"{len(members)} members" if members else _rows(entry),

@@ -20,7 +20,10 @@ from factory.tasks._task import Refusal, Source, Task
 
 SAMPLES = 3
 LOOKED_AT = 200
-NOT_COUNTED = "rows come from the Hub or an offline mirror; --data DIR counts the mirror's"
+NOT_COUNTED = {
+    "needs_data": True,
+    "problem": "rows come from the Hub or an offline mirror; --data DIR counts the mirror's",
+}
 
 
 def catalogue(source: Source) -> list[dict[str, Any]]:
@@ -39,7 +42,7 @@ def _task_entry(name: str, source: Source) -> dict[str, Any]:
         entry |= described(task)
         entry["members"] = members_of(name)
         if source.data is None and not task.generated and not task.local:
-            entry["problem"] = NOT_COUNTED
+            entry |= NOT_COUNTED
         else:
             entry |= _counted(task, source)
     except FactoryError as error:
@@ -53,10 +56,10 @@ def _benchmarks(source: Source) -> list[dict[str, Any]]:
         entry: dict[str, Any] = {"kind": "benchmark", "name": name}
         try:
             benchmark = load_benchmark(name)
-            for key in ("version", "summary", "licence", "origin", "chance"):
-                entry[key] = getattr(benchmark, key, None)
+            about = str(discover.load("factory.benchmarks", name, kind="benchmark").__doc__ or "").partition("\n")[0]
+            entry |= {"version": benchmark.version, "summary": about, "chance": benchmark.chance}
             if source.data is None:
-                entry["problem"] = NOT_COUNTED
+                entry |= NOT_COUNTED
             else:
                 entry["rows"] = {"test": len(benchmark.items("test", source))}
         except FactoryError as error:
@@ -74,14 +77,12 @@ def described(task: Task) -> dict[str, Any]:
 
 def _counted(task: Task, source: Source) -> dict[str, Any]:
     """`rows` of each split, how many are `refused` (and that they are `unchecked`), and the range of `difficulty`."""
-    if task.counts is not None:
-        found = task.counts(source)
-        scale, unchecked = found["difficulty"], found.get("unchecked", False)
-        rows = {split: found[split] for split in (*task.splits, "refused")}
-        return {"rows": rows, "unchecked": unchecked, "difficulty": scale}
-    rows = {split: len(task.rows(split, source)) for split in task.splits}
     scale = [min(task.levels.values()), max(task.levels.values())] if task.levels else None
-    return {"rows": rows, "difficulty": scale}
+    if task.counts is None:
+        return {"rows": {split: len(task.rows(split, source)) for split in task.splits}, "difficulty": scale}
+    found = task.counts(source)
+    rows = {key: found[key] for key in (*task.splits, "refused")}
+    return {"rows": rows, "unchecked": found.get("unchecked", False), "difficulty": found.get("difficulty", scale)}
 
 
 def samples(name: str, source: Source) -> dict[str, Any]:

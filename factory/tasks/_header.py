@@ -106,7 +106,7 @@ class Header(Strict):
     ask: str | None = None
     work: str | None = None
     difficulty: str | None = None
-    split: str | Shares = Shares()
+    split: Shares | str = Shares()
     chance: Annotated[float, Field(ge=0, le=1)] | None = None
     answer_in_prompt: bool = False
     version: Annotated[int, Field(ge=1)] = 1
