@@ -79,7 +79,7 @@ class Benchmark:
         Raises:
             BadInput: the split has none.
         """
-        rows = list(self.items(split, source))[:limit]
+        rows = list(self.items(split, source)[:limit])  # before they are made: some are drawn on demand
         if not rows:
             raise BadInput(f"benchmark '{self.name}' has no items in its {split} split; choose another benchmark")
         if not few_shot:

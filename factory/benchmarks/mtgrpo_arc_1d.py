@@ -6,4 +6,10 @@ from factory.benchmarks._mtgrpo import benchmark, target
 from factory.tasks._mtgrpo import files
 from factory.verifiers import grid
 
-BENCHMARK = benchmark(files("mtgrpo_arc_1d", test="arc_test"), grid.verify, target, 0.04)
+BENCHMARK = benchmark(
+    files("mtgrpo_arc_1d", test="arc_test"),
+    grid.verify,
+    target,
+    0.04,
+    "rules for rows of cells, MT-GRPO's test rows with 10 to 40",
+)

@@ -12,4 +12,5 @@ BENCHMARK = benchmark(
     countdown.verify,
     lambda truth: solution(truth["numbers"], truth["target"]),
     None,
+    "countdown, MT-GRPO's test rows with 3 to 6 numbers",
 )

@@ -6,4 +6,10 @@ from factory.benchmarks._mtgrpo import benchmark, target
 from factory.tasks._mtgrpo import files
 from factory.verifiers import name
 
-BENCHMARK = benchmark(files("mtgrpo_zebra", test="zebra_test"), name.verify, target, 0.2375)
+BENCHMARK = benchmark(
+    files("mtgrpo_zebra", test="zebra_test"),
+    name.verify,
+    target,
+    0.2375,
+    "who lives in house 1, MT-GRPO's test rows with 3 to 6 people",
+)

@@ -25,7 +25,7 @@ Make = Callable[[Random], tuple[Question, object]]
 """Draws a question, and says what it is about: equal content is one question, however it is worded."""
 
 WASTED_IN_A_ROW = 20_000
-BLOCK = 25
+BLOCK = 5
 
 
 class Draws:

@@ -8,6 +8,7 @@ import pytest
 
 from factory.benchmarks._benchmark import load_benchmark
 from factory.core.errors import BadInput
+from factory.tasks import novel_ops
 from factory.tasks._find import find_task
 from factory.tasks._style import RAW_FRAME
 from factory.tasks._task import Source
@@ -70,6 +71,20 @@ def test_missing_and_cut_off_files_are_named(mirror, tmp_path):
     path.unlink()
     with pytest.raises(BadInput, match=r"countdown_test\.parquet: no such file in the mirror"):
         items(source)
+
+
+@pytest.mark.parametrize("name", ["countdown", "zebra", "arc_1d"])
+def test_the_papers_way_to_evaluate_is_pinned(name):
+    benchmark = load_benchmark(f"mtgrpo_{name}")
+    pinned = {key: benchmark.decoding()[key] for key in ("samples", "temperature", "top_p", "max_new_tokens")}
+    assert pinned == {"samples": 8, "temperature": 1.0, "top_p": 1.0, "max_new_tokens": 4096}
+    assert benchmark.chat is False
+
+
+def test_a_limit_makes_no_more_items_than_it_asks_for():
+    before = novel_ops._LEVELS[6]._index
+    assert len(load_benchmark("novel_ops@level6").asked("test", Source(), 2, 0)) == 2
+    assert novel_ops._LEVELS[6]._index - before < 100
 
 
 def test_there_are_test_rows_only(mirror):
