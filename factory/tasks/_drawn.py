@@ -100,13 +100,17 @@ class KeptDraws(Draws):
         return self._block[1][place]
 
     def _kept(self, number: int) -> list[tuple[Question, object]]:
-        path = self._folder() / f"{'-'.join(map(str, self.parts))}-{number:05}.json"
+        start = number * BLOCK
+        path = self._folder() / f"{'-'.join(map(str, self.parts))}-{start:06}-{start + BLOCK:06}.json"
         if path.is_file():
             try:
-                return [(Question(**fields), content) for fields, content in read_json(path)]
+                kept = [(Question(**fields), content) for fields, content in read_json(path)]
+                if len(kept) != BLOCK:
+                    raise ValueError(f"{len(kept)} rows, expected {BLOCK}")
+                return kept
             except (CorruptFile, TypeError, ValueError) as error:
                 logging.getLogger(__name__).warning("%s is damaged and drawn again (%s)", path, error)
-        block = [super(KeptDraws, self)._drawn(number * BLOCK + place) for place in range(BLOCK)]
+        block = [super(KeptDraws, self)._drawn(start + place) for place in range(BLOCK)]
         try:
             write_json(path, [(_fields(question), content) for question, content in block])
         except StoreError as error:

@@ -107,7 +107,7 @@ def test_kept_rows_are_not_made_again(tmp_path):
     assert again.asked == 0
 
 
-@pytest.mark.parametrize("content", ["", "[[1]]", '[[{"id": 1}, 2]]'])
+@pytest.mark.parametrize("content", ["", "[]", "[[1]]", '[[{"id": 1}, 2]]'])
 def test_a_damaged_block_is_drawn_again(tmp_path, caplog, content):
     rows = list(kept(tmp_path, Maker()))
     block = sorted(tmp_path.glob("*.json"))[1]
