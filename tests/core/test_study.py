@@ -28,7 +28,7 @@ def merge(**more):
         (lambda: merge(search={"candidates": []}), "merges.m.search.candidates: list should have at least 1 item"),
         (lambda: merge(adapters=[]), "merges.m.adapters: list should have at least 1 item"),
         (lambda: merge(rank=0), "merges.m.rank: input should be greater than 0, got 0"),
-        (lambda: merge(rank="ful"), "merges.m.rank: input should be"),
+        (lambda: merge(rank="ful"), "merges.m.rank: rank 'ful': expected a positive number, auto, auto:SHARE or full"),
         (lambda: merge(serach={}), "unknown key 'merges.m.serach'; did you mean 'search'?"),
         (lambda: merge(search={"item": 3}), "unknown key 'merges.m.search.item'; did you mean 'items'?"),
         (lambda: merge(weights=[1, float("nan")]), "merges.m.weights.1: input should be a finite number"),
@@ -52,7 +52,7 @@ def test_a_study_that_contradicts_itself(build, says):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("rank", [1, 64, "full", "auto"])
+@pytest.mark.parametrize("rank", [1, 64, "full", "auto", "auto:0.9", "q_proj=8,mlp=auto,16"])
 def test_ranks_that_are_fine(rank):
     assert merge(rank=rank).merges["m"].rank == rank
 
