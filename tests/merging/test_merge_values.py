@@ -79,33 +79,6 @@ def test_two_by_two_by_hand(method: str, weights: list[float], options: dict[str
     torch.testing.assert_close(merged([X, Y], method, weights, **options), torch.tensor(by_hand, dtype=torch.float32))
 
 
-@pytest.mark.parametrize("method", ["linear", "ties", "dare_linear", "dare_ties"])
-@given(
-    seed=st.integers(0, 2**16),
-    weights=st.lists(st.floats(0.1, 3) | st.floats(-3, -0.1), min_size=2, max_size=4),
-    normalize=st.booleans(),
-    density=st.floats(0.05, 1.0),
-)
-@settings(max_examples=25, deadline=None)
-def test_parity_with_mergekit(method: str, seed: int, weights: list[float], normalize: bool, density: float) -> None:
-    """On updates, against mergekit's kernels; DARE at density 1, where it draws nothing."""
-    from mergekit.merge_methods import merge_tensors
-
-    if normalize and (abs(sum(weights)) < 0.05):
-        return
-    deltas = [random(6, 5, seed=seed + i) for i in range(len(weights))]
-    options: dict[str, Any] = {"normalize": normalize}
-    if method == "linear":
-        expected = merge_tensors(deltas, method, parameters={"weight": weights, **options})
-    else:
-        options["density"] = density if method == "ties" else 1.0
-        tensors = [torch.zeros(6, 5), *deltas]
-        expected = merge_tensors(tensors, method, parameters={"weight": weights, **options}, base_index=0)
-    ours = merged(list(deltas), method, weights, **options)
-    # Agreeing weights of both signs may nearly cancel, which magnifies rounding in both.
-    torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-5 * float(1 + expected.abs().max()))
-
-
 def test_same_adapter_twice_at_a_half_is_the_adapter() -> None:
     """PEFT's linear gives twice the update, its ties and dare too."""
     one = low_rank(24, 16, 4, seed=1)

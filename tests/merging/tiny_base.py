@@ -27,3 +27,13 @@ def peft_deltas(base: Path, adapter: Path) -> dict[str, torch.Tensor]:
         for name, module in model.named_modules()
         if hasattr(module, "get_delta_weight")
     }
+
+
+def save_llama(folder: Path, layers: int = 4) -> Path:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    shape = {"vocab_size": 64, "hidden_size": 24, "intermediate_size": 40, "num_hidden_layers": layers}
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 64}
+    LlamaForCausalLM(LlamaConfig(**shape, **heads)).save_pretrained(folder)
+    return folder
