@@ -111,8 +111,13 @@ def _text(result: dict[str, Any]) -> str:
         lines.append(f"rank {result['merge']['rank']}, energy kept {kept:.1%}, relative error {lost:.2g}")
         lines += _worst(result["merge"]["per_module"])
         lines += [f"note: {note}" for note in result["merge"].get("notes", [])]
+    if "rounding" in result:
+        rounding = result["rounding"]
+        lines.append(f"baked in {rounding['dtype']}: rounding costs {rounding['relative_error']:.2g} of the update")
+        if "warning" in rounding:
+            click.echo(f"warning: {rounding['warning']}", err=True)
     if "logits_difference" in result:
-        lines.append(f"logits differ from base + adapter by {result['logits_difference']:.1e} of the largest")
+        lines.append(f"logits differ from base + update by {result['logits_difference']:.1e} of the largest")
     return "\n".join(lines)
 
 

@@ -1,30 +1,38 @@
 """The jobs of merging: from a spec in JSON to a finished folder, read back and compared before it counts as done.
 
-A merge's spec: `recipe` (as `MergeRecipe` prints itself), `inputs` (`title`, `folder`, `key` of finished adapters; a
-null folder is the base itself), `weights` or null, `rank`, `seed`, `base` (`path`, `hash`, `revision`, `label`; any may
-be null).
-A model's spec: `adapter` (`folder`, `key`, `title`), `base`, `seed`.
+A spec, the same for an adapter and for a full model: `recipe` (as `MergeRecipe` prints itself), `inputs` (`title`,
+`folder`, `key` of finished adapters; a null folder is the base itself), `weights` or null, `rank`, `seed`, `base`
+(`path`, `hash`, `revision`, `label`; any may be null).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from factory.core import discover
 from factory.core.errors import CorruptFile, WorkFailed
 from factory.core.hashing import key_of
 from factory.core.progress import Report
+from factory.merging.bake import bake
+from factory.merging.bake_plan import plan_targets
 from factory.merging.contract import PACKAGE, load_method
 from factory.merging.inputs import base_input, check_base, layers_of, open_input, trained_tasks
-from factory.merging.merge import MergeReport, merged_modules, prepare
+from factory.merging.merge import MergeReport, ModuleReport, Work, merged_modules, prepare, update_of
 from factory.merging.recipe import parse_recipe
-from factory.store.factors import WEIGHTS, open_factors
+from factory.merging.same_answers import CHECKED_BYTES, check_same_answers
+from factory.merging.threads import single_threaded
+from factory.store.checkpoint import Checkpoint
+from factory.store.factors import WEIGHTS, Factors, open_factors
+from factory.store.fetch import base_folder
 from factory.store.ref import Ref
 from factory.store.store import Store
 from factory.store.tensors import TensorReader, as_bytes, checksum
 from factory.store.write_adapter import AdapterWriter
+
+if TYPE_CHECKING:
+    import torch
 
 
 def merge_key(spec: Mapping[str, Any]) -> str:
@@ -64,6 +72,64 @@ def merge_into(out: Path, spec: Mapping[str, Any], report: Report) -> dict[str, 
     Raises:
         BadInput, WorkFailed: as `build`.
     """
+    work = _opened(spec)
+    writer = AdapterWriter(out, list(work.shapes), work.recipe.stored_dtype)
+    reports = {}
+    for name, factors, told in merged_modules(work, spec.get("rank", "full"), spec.get("seed", 0), report=report):
+        writer.write(name, factors)
+        reports[name] = told
+    writer.finish(work.like)
+    report("reading it back", None)
+    check_written(out, writer.checksums, (spec.get("base") or {}).get("path"))
+    return _card(spec, work, reports)
+
+
+def build_model(store: Store, ref: Ref, spec: dict[str, Any], report: Report) -> Path:
+    """Merge finished adapters into their base: a full model in the store.
+
+    Raises:
+        BadInput: as `build`; or the base is not there, not theirs, or not in safetensors.
+        WorkFailed: as `build`; or the model does not answer as base and update do.
+    """
+    return store.build(ref, lambda out, _state: bake_into(out, spec, report))
+
+
+def bake_into(out: Path, spec: Mapping[str, Any], report: Report) -> dict[str, Any]:
+    """Merge and bake into an empty folder; gives the card's fields.
+
+    A merge at rank `full` is added as the method gives it; at another rank, what is added is the adapter of that rank.
+
+    Raises:
+        BadInput, WorkFailed: as `build_model`.
+    """
+    work = _opened(spec)
+    rank, seed, base = spec.get("rank", "full"), spec.get("seed", 0), spec["base"]
+    reports: dict[str, ModuleReport] = {}
+
+    def update(name: str) -> Factors | torch.Tensor:
+        merged, reports[name] = update_of(work, name, rank, seed)
+        return merged
+
+    revision = base.get("revision")
+    folder = base_folder(f"{base['path']}@{revision}" if revision and "@" not in base["path"] else base["path"])
+    flip = work.like.fan_in_fan_out
+    with Checkpoint(folder) as checkpoint, single_threaded():
+        plan = plan_targets(checkpoint, work.shapes, work.recipe.out_dtype or work.recipe.dtype, flip)
+        baked = bake(checkpoint, plan, update, out, flip=flip, report=report)
+        small = checkpoint.bytes <= CHECKED_BYTES
+    card = _card(spec, work, dict(sorted(reports.items())))
+    # What an adapter of that rank would be to serve is nothing about a model.
+    card["merge"].pop("notes")
+    energies = {name: told.energy - told.lost for name, told in reports.items()}
+    fields = {**card, "rounding": baked.to_json(energies)}
+    if small:
+        report("comparing logits", None)
+        half = not baked.dtypes <= {"F32", "F64"}
+        fields["logits_difference"] = check_same_answers(out, folder, list(work.shapes), update, flip=flip, half=half)
+    return fields
+
+
+def _opened(spec: Mapping[str, Any]) -> Work:
     recipe = parse_recipe(spec["recipe"], "recipe")
     inputs = [
         open_input(item["title"], Path(item["folder"]), item["key"]) if item["folder"] else base_input(item["title"])
@@ -72,27 +138,24 @@ def merge_into(out: Path, spec: Mapping[str, Any], report: Report) -> dict[str, 
     base = spec.get("base") or {}
     work = prepare(inputs, recipe, spec.get("weights"), layers=spec.get("layers") or layers_of(base.get("path")))
     check_base(inputs, base)
-    rank, seed = spec.get("rank", "full"), spec.get("seed", 0)
-    writer = AdapterWriter(out, list(work.shapes), recipe.stored_dtype)
-    reports = {}
-    for name, factors, told in merged_modules(work, rank, seed, report=report):
-        writer.write(name, factors)
-        reports[name] = told
-    writer.finish(work.like)
-    losses = MergeReport(recipe.merge_method, work.resolved, reports)
-    report("reading it back", None)
-    check_written(out, writer.checksums, base.get("path"))
+    return work
+
+
+def _card(spec: Mapping[str, Any], work: Work, reports: dict[str, ModuleReport]) -> dict[str, Any]:
+    losses = MergeReport(work.recipe.merge_method, work.resolved, reports)
+    base = spec.get("base") or {}
+    known = next((item.base_hash for item in work.inputs if item.base_hash), None)
     return {
         "recipe": spec["recipe"],
-        "method": recipe.merge_method,
+        "method": work.recipe.merge_method,
         "parents": [item["key"] for item in spec["inputs"]],
         "inputs": [item["title"] for item in spec["inputs"]],
         "weights": losses.settings.each.get("weight"),
-        "rank": rank,
-        "seed": seed,
+        "rank": spec.get("rank", "full"),
+        "seed": spec.get("seed", 0),
         "trained_tasks": trained_tasks([Path(item["folder"]) for item in spec["inputs"] if item["folder"]]),
         "merge": losses.to_json(),
-        "base": {**base, "path": base.get("path") or work.like.base, "hash": base.get("hash") or inputs[0].base_hash},
+        "base": {**base, "path": base.get("path") or work.like.base, "hash": base.get("hash") or known},
     }
 
 
@@ -118,40 +181,3 @@ def check_written(folder: Path, checksums: Mapping[str, int], base: str | None) 
         from factory.merging.peft_door import check_loads
 
         check_loads(folder, Path(base), written)
-
-
-def build_model(store: Store, ref: Ref, spec: dict[str, Any], report: Report) -> Path:
-    """Bake a finished adapter into its base: a full model in the store.
-
-    Raises:
-        BadInput: the base is not there, or not the adapter's.
-        WorkFailed: the model does not answer as base and adapter do.
-    """
-    return store.build(ref, lambda out, _state: bake_into(out, spec, report))
-
-
-def bake_into(out: Path, spec: Mapping[str, Any], report: Report) -> dict[str, Any]:
-    """Bake into an empty folder; gives the card's fields.
-
-    Raises:
-        BadInput, WorkFailed: as `build_model`.
-    """
-    from factory.merging.mergekit_door import bake
-    from factory.merging.same_answers import check_same_answers
-    from factory.store.fetch import base_folder
-
-    adapter, base = spec["adapter"], spec["base"]
-    check_base([open_input(adapter["title"], Path(adapter["folder"]), adapter["key"])], base)
-    revision = base.get("revision")
-    folder = base_folder(f"{base['path']}@{revision}" if revision and "@" not in base["path"] else base["path"])
-    report("baking into the base", None)
-    bake(folder, Path(adapter["folder"]), out, seed=spec.get("seed", 0))
-    report("comparing logits", None)
-    difference = check_same_answers(out, folder, Path(adapter["folder"]))
-    return {
-        "parents": [adapter["key"]],
-        "inputs": [adapter["title"]],
-        "trained_tasks": trained_tasks([Path(adapter["folder"])]),
-        "base": base,
-        "logits_difference": difference,
-    }

@@ -16,7 +16,7 @@ from factory.merging.contract import load_method
 from factory.merging.inputs import Input, check_same_base, module_of, module_shapes
 from factory.merging.parameters import layers_in
 from factory.merging.recipe import MergeRecipe, Resolved, resolve
-from factory.merging.spaces import Fit, decompose, fit_dense, fit_factors, stack
+from factory.merging.spaces import Fit, decompose, fit_dense, fit_factors, squared_norm, stack
 from factory.merging.threads import in_order, side_by_side, single_threaded
 from factory.store.factors import AdapterFactors, Factors
 from factory.store.tensors import all_finite
@@ -146,6 +146,38 @@ def prepare(
     return Work([inputs[i] for i in order], resolved, order, layers or layers_in(shapes), shapes, recipe)
 
 
+def merged_update(work: Work, name: str, seed: int = 0) -> tuple[Factors | torch.Tensor, list[Factors], float | None]:
+    """One module's merged update as the method gives it, in factors or dense; the inputs' own; the norm it is to get.
+
+    Raises:
+        CorruptFile: an input holds NaN or Inf.
+    """
+    seeds = [seed_from("merge", seed, item.key, name) for item in work.inputs]
+    parts = [module_of(item, name, work.shapes[name]) for item in work.inputs]
+    settings = work.resolved.at(name, work.layers, work.order, seeds)
+    ready, size = calibrated(work.recipe.calibration, parts, settings)
+    return load_method(work.recipe.merge_method).merge(ready, settings), parts, size
+
+
+def update_of(work: Work, name: str, rank: Rank = "full", seed: int = 0) -> tuple[Factors | torch.Tensor, ModuleReport]:
+    """One module's update for a full model: dense where the method's is, brought to a rank only if one is asked for.
+
+    Raises:
+        CorruptFile: an input holds NaN or Inf.
+        WorkFailed: the merged update is not finite.
+    """
+    merged, parts, size = merged_update(work, name, seed)
+    own = rank_of(rank, name)
+    if own == "full" and not isinstance(merged, Factors):
+        _check_finite(merged, name)
+        energy = squared_norm(merged)
+        if size is not None and energy:
+            merged, energy = merged * (size / energy**0.5), size**2
+        return merged, ModuleReport(min(work.shapes[name]), energy, 0.0)
+    fit = resized(_fit(merged, own, parts, seed_from("range", seed, name), name), size)
+    return fit.factors, ModuleReport(fit.factors.rank, fit.energy, fit.lost)
+
+
 def merged_modules(
     work: Work, rank: Rank = "full", seed: int = 0, *, report: Report = silent
 ) -> Iterator[tuple[str, Factors, ModuleReport]]:
@@ -158,11 +190,7 @@ def merged_modules(
     method = load_method(work.recipe.merge_method)
 
     def one(name: str) -> tuple[Factors, ModuleReport]:
-        seeds = [seed_from("merge", seed, item.key, name) for item in work.inputs]
-        parts = [module_of(item, name, work.shapes[name]) for item in work.inputs]
-        settings = work.resolved.at(name, work.layers, work.order, seeds)
-        ready, size = calibrated(work.recipe.calibration, parts, settings)
-        merged = method.merge(ready, settings)
+        merged, parts, size = merged_update(work, name, seed)
         fit = resized(_fit(merged, rank_of(rank, name), parts, seed_from("range", seed, name), name), size)
         return _stored(fit, work.recipe.stored_dtype, name)
 
@@ -206,12 +234,16 @@ def merge_adapters(
     return replace(work.like, modules=modules), MergeReport(recipe.merge_method, work.resolved, reports)
 
 
+def _check_finite(tensor: torch.Tensor, name: str) -> None:
+    if not all_finite(tensor):
+        raise WorkFailed(f"the merged update of module '{name}' is not finite; check the weights")
+
+
 def _fit(merged: Factors | torch.Tensor, rank: Rank, parts: Sequence[Factors], seed: int, name: str) -> Fit:
     import torch
 
     for tensor in (merged,) if isinstance(merged, torch.Tensor) else (merged.lora_A, merged.lora_B):
-        if not all_finite(tensor):
-            raise WorkFailed(f"the merged update of module '{name}' is not finite; check the weights")
+        _check_finite(tensor, name)
     if isinstance(merged, torch.Tensor):
         return fit_dense(merged, rank, torch.cat([part.lora_A for part in parts]), seed)
     return fit_factors(merged, rank)

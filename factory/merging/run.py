@@ -18,6 +18,8 @@ from factory.merging.plan import Plan
 from factory.store.ref import Ref
 from factory.store.store import Store
 
+BAKE_VERSION = 2
+
 
 def check_plan(plan: Plan) -> dict[str, Any]:
     """Read the inputs and check all that can be checked before a merge, for `--dry-run`.
@@ -50,6 +52,11 @@ def check_out(out: Path | None) -> None:
         raise BadInput(f"--out {out}: {what}; name a new folder, or remove it first")
 
 
+def model_ref(plan: Plan) -> Ref:
+    """What the full model of a planned merge is called in the store."""
+    return Ref(plan.ref.base, "model", plan.ref.name, plan.ref.seed, key_of("model", BAKE_VERSION, plan.ref.key))
+
+
 def run_plan(store: Store, plan: Plan, report: Report, *, model: bool = False, out: Path | None = None) -> Path:
     """Merge, and bake into the base if `model`; gives the finished folder.
 
@@ -63,25 +70,20 @@ def run_plan(store: Store, plan: Plan, report: Report, *, model: bool = False, o
     if model and not plan.spec["base"]["path"]:
         raise BadInput("--to model needs the base and the adapters do not name one; give --base")
     if out is None:
-        folder = build(store, plan.ref, plan.spec, report)
-        if not model:
-            return folder
-        spec = _model_spec(plan, folder)
-        ref = Ref(plan.ref.base, "model", plan.ref.name, plan.ref.seed, key_of("model", plan.ref.key))
-        return build_model(store, ref, spec, report)
+        return (
+            build_model(store, model_ref(plan), plan.spec, report)
+            if model
+            else build(store, plan.ref, plan.spec, report)
+        )
     out = Path(os.path.abspath(out))  # noqa: PTH100 (a link in the path stays a link)
     work = out.parent / f"{TEMPORARY}{os.getpid()}-{out.name}"
     with clear_os_errors(out):
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)
     try:
-        built = work / "adapter"
+        built = work / "out"
         built.mkdir()
-        card = merge_into(built, plan.spec, report)
-        if model:
-            built = work / "model"
-            built.mkdir()
-            card = {**card, **bake_into(built, _model_spec(plan, work / "adapter"), report)}
+        card = (bake_into if model else merge_into)(built, plan.spec, report)
         card |= {"created": now(), "versions": versions(), "code": code_revision()}
         write_json(built / "card.json", card)
         publish_folder(built, out)
@@ -93,10 +95,5 @@ def run_plan(store: Store, plan: Plan, report: Report, *, model: bool = False, o
 def summary(folder: Path) -> dict[str, Any]:
     """What a finished merge's card says of it, for the terminal and for `--json`."""
     card = read_json(folder / "card.json")
-    known = ("method", "inputs", "parents", "weights", "rank", "seed", "merge", "base", "logits_difference")
+    known = ("method", "inputs", "parents", "weights", "rank", "seed", "merge", "base", "rounding", "logits_difference")
     return {"folder": str(folder), "key": card.get("ref", {}).get("key"), **{k: card[k] for k in known if k in card}}
-
-
-def _model_spec(plan: Plan, adapter: Path) -> dict[str, Any]:
-    merged = {"title": plan.ref.title, "folder": str(adapter), "key": plan.ref.key}
-    return {"adapter": merged, "base": plan.spec["base"], "seed": plan.spec["seed"]}
