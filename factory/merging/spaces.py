@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # A dense SVD in fp64 takes about a second at this smaller dimension; above it a randomised one is used.
 _DENSE_LIMIT = 1024
+# Even below it, where the rank is this many times smaller than the dimension.
+_RANDOMISED_FROM = 16
 _OVERSAMPLE = 8
 _BLOCK_ENTRIES = 2**22
 # Singular values below this share of the largest are the rounding noise of fp32 inputs.
@@ -110,7 +112,7 @@ def fit_dense(delta: torch.Tensor, rank: Rank, span: torch.Tensor, seed: int) ->
     import torch
 
     smaller = min(delta.shape)
-    if smaller <= _DENSE_LIMIT:
+    if smaller <= _DENSE_LIMIT and not (isinstance(rank, int) and smaller >= _RANDOMISED_FROM * rank):
         U, S, Vh = torch.linalg.svd(delta.double(), full_matrices=False)
     elif rank == "full":
         return _as_it_is(delta)
