@@ -119,7 +119,7 @@ def bake_into(out: Path, spec: Mapping[str, Any], report: Report) -> dict[str, A
         small = checkpoint.bytes <= CHECKED_BYTES
     card = _card(spec, work, dict(sorted(reports.items())))
     # What an adapter of that rank would be to serve is nothing about a model.
-    card["merge"].pop("notes")
+    card["merge"]["notes"] = [note for note in card["merge"]["notes"] if "vLLM" not in note]
     energies = {name: told.energy - told.lost for name, told in reports.items()}
     fields = {**card, "rounding": baked.to_json(energies)}
     if small:
