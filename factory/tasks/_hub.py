@@ -6,9 +6,13 @@ The Hub is asked once, without the client's five retries: without a network that
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from factory.core.errors import BadInput
+from factory.core.hashing import key_of
+from factory.tasks._golds import keep, recorded
+from factory.tasks._mirror import cache_folder
 from factory.tasks._rows import Rows
 from factory.tasks._task import Source
 
@@ -50,22 +54,64 @@ REMEDY = "give an offline mirror with --data DIR or FACTORY_DATA, or a downloade
 
 
 def hub_rows(dataset: str, configs: Sequence[str], split: str, commit: str) -> Rows:
-    """The rows of a split of some configurations of a dataset, at a commit; from the Hub's own cache if they are there.
+    """The rows of a split of some configurations of a dataset, at a commit.
+
+    Raises:
+        BadInput: they cannot be had.
+    """
+    from datasets import disable_progress_bars, load_dataset
+
+    disable_progress_bars()
+    folder = _downloaded(dataset, commit)
+    rows: list[dict[str, Any]] = []
+    try:
+        for config in configs:
+            rows += load_dataset(str(folder), config, split=split)
+    except (OSError, ValueError) as error:
+        told = " ".join(str(error).replace(str(folder), dataset).split())[:200]
+        raise BadInput(f"dataset {dataset} at {commit[:12]}, split {split}: {type(error).__name__}: {told}") from error
+    return rows
+
+
+def _downloaded(dataset: str, commit: str) -> Path:
+    """The folder with all files of a dataset at a commit, from the Hub's own cache if they are there.
+
+    `load_dataset(dataset, revision=commit)` would not do: without a network it takes whatever version was used last.
 
     Raises:
         BadInput: they cannot be had.
     """
     import httpx2
-    from datasets import disable_progress_bars, load_dataset
-    from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
-    disable_progress_bars()
-    rows: list[dict[str, Any]] = []
+    record = cache_folder(f"hub-{key_of(dataset, commit)}.json")
+    here = _here(dataset, commit, record)
+    if here is not None:
+        return here
     try:
-        for config in configs:
-            rows += load_dataset(dataset, config, split=split, revision=commit)
-    except (HfHubHTTPError, OSError, ValueError, httpx2.TransportError) as error:
-        told = " ".join(str(error).split())[:160]
-        what = f"dataset {dataset} at {commit[:12]}, split {split}"
-        raise BadInput(f"{what}: cannot be had ({type(error).__name__}: {told}); {REMEDY}") from error
-    return rows
+        # Asked first, and once: the download itself would try five times where there is no network.
+        about = HfApi().dataset_info(dataset, revision=commit, timeout=SECONDS)
+        folder = Path(snapshot_download(dataset, repo_type="dataset", revision=commit))
+    except (HfHubHTTPError, OfflineModeIsEnabled, OSError, httpx2.TransportError) as error:
+        raise BadInput(
+            f"dataset {dataset} at {commit[:12]}: is not here, and the Hub cannot be asked ({type(error).__name__}); "
+            f"{REMEDY}"
+        ) from error
+    keep(record, {"dataset": dataset, "commit": commit, "files": [one.rfilename for one in about.siblings or ()]})
+    return folder
+
+
+def _here(dataset: str, commit: str, record: Path) -> Path | None:
+    """The folder of a download that was finished, None if none was or a file of it is gone."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    known = recorded(record, ("files",))
+    if known is None:
+        return None
+    try:
+        folder = Path(snapshot_download(dataset, repo_type="dataset", revision=commit, local_files_only=True))
+    except LocalEntryNotFoundError:
+        return None
+    return folder if all((folder / name).is_file() for name in known["files"]) else None
