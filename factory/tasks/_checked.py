@@ -10,7 +10,8 @@ from typing import Any, Protocol
 
 from factory.core.errors import BadInput
 from factory.core.records import Row, Split, Verdict
-from factory.tasks._golds import Judge, accepted, keep, record_of, recorded, refused_golds
+from factory.tasks._cache import keep, recorded
+from factory.tasks._golds import Judge, accepted, record_of, refused_golds
 from factory.tasks._rows import Rows
 from factory.tasks._style import Question, Worded
 from factory.tasks._task import Refusal, Source

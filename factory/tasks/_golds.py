@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import factory.verifiers
-from factory.core.atomic import read_json, write_json
-from factory.core.errors import BadInput, CorruptFile, StoreError
+from factory.core.errors import BadInput
 from factory.core.hashing import file_digest, key_of
 from factory.core.records import Row, Verdict
 from factory.sandbox import pool
-from factory.tasks._mirror import cache_folder
+from factory.tasks._cache import cache_folder, keep, recorded
 from factory.verifiers.stream import in_order
 
 Judge = Callable[[Row, Verdict], str | None]
@@ -64,23 +61,6 @@ def refused_golds(
 def record_of(kind: str, task: str, source: str) -> Path:
     """Where something that is found of a task's rows is kept: until the rows or the verifiers change."""
     return cache_folder(f"{kind}-{key_of(task, source, _verifiers_version())}.json")
-
-
-def keep(path: Path, value: dict[str, Any]) -> None:
-    """Keep something for the next process; where nothing can be written it is found again each time."""
-    try:
-        write_json(path, value)
-    except StoreError as error:
-        logging.getLogger(__name__).warning("checks of gold answers are not kept for the next time: %s", error)
-
-
-def recorded(path: Path, keys: tuple[str, ...]) -> dict[str, Any] | None:
-    """What was kept; None if nothing was, or it is damaged or lacks one of the keys."""
-    try:
-        found = read_json(path)
-    except (OSError, CorruptFile):
-        return None
-    return found if isinstance(found, dict) and set(keys) <= set(found) else None
 
 
 @lru_cache(maxsize=1)

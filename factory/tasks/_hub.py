@@ -11,8 +11,7 @@ from typing import Any
 
 from factory.core.errors import BadInput
 from factory.core.hashing import key_of
-from factory.tasks._golds import keep, recorded
-from factory.tasks._mirror import cache_folder
+from factory.tasks._cache import cache_folder, keep, recorded
 from factory.tasks._rows import Rows
 from factory.tasks._task import Source
 

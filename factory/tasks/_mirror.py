@@ -1,8 +1,7 @@
-"""The offline mirror of the datasets (`FACTORY_DATA`), and a place for what is derived from it."""
+"""The offline mirror of the datasets (`FACTORY_DATA`)."""
 
 from __future__ import annotations
 
-import os
 from functools import lru_cache
 from pathlib import Path
 
@@ -43,9 +42,3 @@ def digest_of(path: Path) -> str:
 def _digest(path: Path, state: tuple[int, int]) -> str:
     del state
     return file_digest(path)
-
-
-def cache_folder(name: str) -> Path:
-    """A folder for what is derived from a mirror, which may be read-only; named by content."""
-    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return root / "lora-factory" / name

@@ -11,7 +11,8 @@ from filelock import FileLock
 
 from factory.core.atomic import clear_os_errors, publish_folder
 from factory.core.errors import BadInput, CorruptFile
-from factory.tasks._mirror import cache_folder, digest_of
+from factory.tasks._cache import cache_folder
+from factory.tasks._mirror import digest_of
 from factory.tasks._rows import read_rows
 
 

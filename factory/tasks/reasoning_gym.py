@@ -16,9 +16,9 @@ from typing import Any
 from factory.core.errors import BadInput, UnknownName
 from factory.core.hashing import key_of
 from factory.core.records import Row, Split, Verdict
+from factory.tasks._cache import cache_folder
 from factory.tasks._drawn import Draws, KeptDraws
 from factory.tasks._gym import gym
-from factory.tasks._mirror import cache_folder
 from factory.tasks._style import STYLES, Question, Worded
 from factory.tasks._task import Source, Task
 from factory.verifiers._gym_door import VERSION as GYM_VERSION

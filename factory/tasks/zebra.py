@@ -13,11 +13,11 @@ from random import Random
 
 from factory.core.hashing import key_of
 from factory.core.records import Row, Split, Verdict
+from factory.tasks._cache import cache_folder
 from factory.tasks._drawn import Draws, KeptDraws, Make
 from factory.tasks._gym import gym
 from factory.tasks._habits import Habits, at_once, in_style
 from factory.tasks._levels import TINY_SIZES, levelled, names_of
-from factory.tasks._mirror import cache_folder
 from factory.tasks._style import Question
 from factory.tasks._task import Task
 from factory.verifiers import name
