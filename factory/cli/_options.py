@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import click
 
+from factory.core.errors import BadInput
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -68,3 +70,17 @@ def emit(result: Any, json: bool, text: str) -> None:
         click.echo(encoder.dumps(result, indent=2, ensure_ascii=False, allow_nan=False))
     elif text:
         click.echo(text)
+
+
+def parse_weights(text: str | None) -> list[float] | None:
+    """`--weights 0.5,0.5`; None stays None.
+
+    Raises:
+        BadInput: not numbers with commas between them.
+    """
+    if text is None:
+        return None
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise BadInput(f"--weights '{text}': expected numbers with commas between them, for example 0.5,0.5") from None

@@ -7,8 +7,7 @@ from typing import Any
 
 import click
 
-from factory.cli._options import emit, json_option, store_option
-from factory.core.errors import BadInput
+from factory.cli._options import emit, json_option, parse_weights, store_option
 
 WORST = 3
 
@@ -72,7 +71,9 @@ def command(
     from factory.store.store import Store
 
     place = Store(store)
-    plan = plan_merge(place, recipe, adapters, weights=_weights(weights), rank=parse_ranks(rank), seed=seed, base=base)
+    plan = plan_merge(
+        place, recipe, adapters, weights=parse_weights(weights), rank=parse_ranks(rank), seed=seed, base=base
+    )
     if print_mergekit:
         text = plan.mergekit()
         emit({"mergekit": text}, json, text.rstrip())
@@ -128,12 +129,3 @@ def _worst(modules: dict[str, dict[str, Any]]) -> list[str]:
         f"  {name}: rank {told['rank']}, energy kept {told['energy_kept']:.1%}, relative error {error:.2g}"
         for error, name, told in sorted(lossy, reverse=True)[:WORST]
     ]
-
-
-def _weights(text: str | None) -> list[float] | None:
-    if text is None:
-        return None
-    try:
-        return [float(part) for part in text.split(",")]
-    except ValueError:
-        raise BadInput(f"--weights '{text}': expected numbers with commas between them, for example 0.5,0.5") from None

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from factory.core.progress import Report
 from factory.engine.local import Watcher
 from factory.engine.plan import Job
 
@@ -34,6 +35,33 @@ def watching(total: int) -> Iterator[Watcher]:
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         yield Bars(progress, total)
+
+
+@contextmanager
+def telling(name: str) -> Iterator[Report]:
+    """Progress of one piece of work that is no job: a bar on a terminal, a line every ten seconds elsewhere."""
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import Progress
+
+        with Progress(console=Console(stderr=True), transient=True) as progress:
+            bar = progress.add_task(name, total=1.0)
+
+            def move(text: str, done: float | None = None) -> None:
+                progress.update(bar, completed=done, description=text)
+
+            yield move
+        return
+    said = time.monotonic()
+
+    def tell(text: str, done: float | None = None) -> None:
+        nonlocal said
+        if time.monotonic() - said >= LINE_EVERY_SECONDS:
+            said = time.monotonic()
+            share = "" if done is None else f" ({done:.0%})"
+            print(f"{name}: {text}{share}", file=sys.stderr, flush=True)
+
+    yield tell
 
 
 class Lines:
