@@ -30,6 +30,8 @@ SECONDS = 4.0
 LONGEST_RAW = 4000
 _FORMULA = re.compile(r"\$\$?([^$]+)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\]")
 _NUMBER = re.compile(r"-?(?:\d[\d,]*\.?\d*|\.\d+)(?:/\d+)?%?")
+_TAKEN_BACK = re.compile(r"(?i)(?:\b(?:or|nor|not|to)|n't|n’t|≠|!=)\s*$")
+"""What, before a number in a sentence, makes it no answer: `5 or 6`, `it is not 5`."""
 
 
 @lru_cache(maxsize=1)
@@ -49,16 +51,14 @@ def answer_of(completion: str, style: str = "boxed") -> str | None:
         found = _extract.after_hashes(text)
     if found is not None:
         return found
-    lines = [line for line in text[-4000:].splitlines() if line.strip()]
-    if not lines:
-        return None
+    lines = [line for line in text[-4000:].splitlines() if line.strip()] or [""]
     formulas = list(_FORMULA.finditer(lines[-1]))
     if formulas:
         return next(group for group in formulas[-1].groups() if group is not None)
     if not text_of.words(text_of.plain(lines[-1])) and len(lines) == 1:
         return lines[-1]
-    numbers = _NUMBER.findall(lines[-1].rstrip(". "))
-    return numbers[-1] if numbers else None
+    last = next(reversed(list(_NUMBER.finditer(lines[-1].rstrip(". ")))), None)
+    return last.group() if last and not _TAKEN_BACK.search(lines[-1][: last.start()]) else None
 
 
 def verify(completion: str, reference: Mapping[str, Any]) -> Verdict:
@@ -89,10 +89,15 @@ def _compare(gold: str, answer: str, limit_seconds: float) -> tuple[bool | None,
     same = text_of.same_text(gold, answer)
     if same or len(answer) > text_of.LONGEST:
         return same, "the same formula" if same else "the answer is too long"
-    if text_of.joined(gold) != gold:
-        gold, answer = text_of.joined(gold), text_of.joined(answer)
+    if "\\in" not in gold.replace("\\infty", ""):
+        answer = text_of.claimed(answer)
+    gold, answer = text_of.both_signs(text_of.joined(gold)), text_of.both_signs(answer)
+    if len(text_of.split(gold, ",")) > 1:
+        answer = text_of.without_braces(text_of.joined(answer))
     golds, answers = text_of.split(gold, ","), text_of.split(answer, ",")
     refusal = "prose in the answer" if text_of.words(answer) else _refusal(golds, answers)
+    if sign := text_of.strange(gold, answer):
+        refusal = f"{sign} in the answer"
     if refusal:
         return False, refusal
     if "=" in gold:
