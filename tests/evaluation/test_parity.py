@@ -33,6 +33,7 @@ FILES = {
     "gsm8k": {"train": "gsm8k/train.jsonl.gz", "test": "gsm8k/test.jsonl"},
     "hendrycks_math_algebra": {"test": "math/math_test.jsonl.gz"},
 }
+YAML = {"arc_challenge": "arc", "hellaswag": "hellaswag", "gsm8k": "gsm8k", "hendrycks_math_algebra": "hendrycks_math"}
 OURS = {"hendrycks_math_algebra": "math"}
 
 
@@ -63,8 +64,7 @@ def harness_task(name: str, few_shot: int | None):
     from lm_eval.tasks._yaml_loader import load_yaml
 
     folder = Path(lm_eval.__file__).parent / "tasks"
-    path = next(folder.rglob(f"{name}.yaml"))
-    config = dict(load_yaml(path))
+    config = dict(load_yaml(folder / YAML[name] / f"{name}.yaml"))
     for key in ("tag", "group", "include"):
         config.pop(key, None)
     files = {split: str(Path(DATA) / file) for split, file in FILES[name].items()}
