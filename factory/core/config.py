@@ -31,6 +31,8 @@ class _UniqueKeys(yaml.SafeLoader):
 def _mapping(loader: _UniqueKeys, node: yaml.MappingNode) -> dict[Any, Any]:
     seen = set()
     for key_node, _ in node.value:
+        if key_node.tag == "tag:yaml.org,2002:merge":
+            continue
         key = loader.construct_object(key_node, deep=True)
         line = key_node.start_mark.line + 1
         if isinstance(key, list | dict):
@@ -38,6 +40,7 @@ def _mapping(loader: _UniqueKeys, node: yaml.MappingNode) -> dict[Any, Any]:
         if key in seen:
             raise yaml.constructor.ConstructorError(None, None, f"key '{key}' is given twice (line {line})")
         seen.add(key)
+    loader.flatten_mapping(node)  # `<<: *anchor`: what is merged in comes first, so that own keys win
     return dict(loader.construct_pairs(node, deep=True))
 
 

@@ -83,11 +83,11 @@ def _hub(text: str) -> Base:
 
     name, _, revision = text.partition("@")
     remedy = "give a hub id, a folder, or 'embedded'"
-    cached = try_to_load_from_cache(name, "config.json", revision=revision or None) if _is_id(name) else None
-    if isinstance(cached, str):
-        commit = Path(cached).parent.name
-        return Base(name.replace("/", "--"), name, commit, commit)
     try:
+        cached = try_to_load_from_cache(name, "config.json", revision=revision or None)
+        if isinstance(cached, str):
+            commit = Path(cached).parent.name
+            return Base(name.replace("/", "--"), name, commit, commit)
         info = HfApi().model_info(name, revision=revision or None)
     except (RepositoryNotFoundError, HFValidationError) as error:
         raise BadInput(f"base '{text}': no such folder and no such model on the Hub; {remedy}") from error
@@ -97,7 +97,3 @@ def _hub(text: str) -> Base:
             "or download it first"
         ) from error
     return Base(name.replace("/", "--"), name, info.sha, str(info.sha))
-
-
-def _is_id(name: str) -> bool:
-    return re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name) is not None

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.core.config import Strict, merged, parse, read_yaml, with_overrides
+from factory.core.config import Strict, mapping_in, merged, parse, read_yaml, with_overrides
 from factory.core.errors import BadInput
 
 
@@ -194,3 +194,14 @@ def test_laying_one_mapping_on_another(a, b, c):
         if not isinstance(value, dict):
             assert once[key] == value
     assert set(merged(once, c)) == {*a, *b, *c}
+
+
+def test_anchors_can_be_merged_and_own_keys_win():
+    text = "a: &base {x: 1, y: {z: 2}}\nb:\n  <<: *base\n  x: 3\nc: {<<: [*base, {w: 4}], y: 5}\n"
+    assert mapping_in(text, "here") == {
+        "a": {"x": 1, "y": {"z": 2}},
+        "b": {"x": 3, "y": {"z": 2}},
+        "c": {"x": 1, "y": 5, "w": 4},
+    }
+    with pytest.raises(BadInput, match="key 'x' is given twice"):
+        mapping_in("a: &base {x: 1}\nb: {<<: *base, x: 1, x: 2}\n", "here")
