@@ -33,6 +33,13 @@ WORST = 3
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of methods that draw at random."
 )
+@click.option(
+    "--runner",
+    type=click.Choice(["factory", "mergekit"]),
+    default="factory",
+    show_default=True,
+    help="Who makes a full model; methods that only mergekit has are always its.",
+)
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="A new folder, instead of the store.")
 @click.option("--print-mergekit", is_flag=True, help="Print the recipe as mergekit would run it, and stop.")
 @click.option("--dry-run", is_flag=True, help="Check everything, print the plan, and stop.")
@@ -47,6 +54,7 @@ def command(
     base: str | None,
     rank: str,
     seed: int,
+    runner: str,
     out: Path | None,
     print_mergekit: bool,
     dry_run: bool,
@@ -71,9 +79,14 @@ def command(
     from factory.store.store import Store
 
     place = Store(store)
-    plan = plan_merge(
-        place, recipe, adapters, weights=parse_weights(weights), rank=parse_ranks(rank), seed=seed, base=base
-    )
+    options: dict[str, Any] = {
+        "weights": parse_weights(weights),
+        "rank": parse_ranks(rank),
+        "seed": seed,
+        "base": base,
+        "runner": runner,
+    }
+    plan = plan_merge(place, recipe, adapters, **options)
     if print_mergekit:
         text = plan.mergekit()
         emit({"mergekit": text}, json, text.rstrip())
@@ -106,6 +119,8 @@ def command(
 
 def _text(result: dict[str, Any]) -> str:
     lines = [f"{result['folder']}"]
+    if "runner" in result:
+        lines.append(f"{result['method']} of {', '.join(result['inputs'])} by mergekit")
     if "merge" in result:
         kept, lost = result["merge"]["energy_kept"], result["merge"]["relative_error"]
         lines.append(f"{result['method']} of {', '.join(result['inputs'])}")

@@ -12,20 +12,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from factory.core import discover
-from factory.core.errors import CorruptFile, WorkFailed
+from factory.core.errors import BadInput, CorruptFile, WorkFailed
 from factory.core.hashing import key_of
 from factory.core.progress import Report
 from factory.merging.bake import bake
 from factory.merging.bake_plan import plan_targets
-from factory.merging.contract import PACKAGE, load_method
-from factory.merging.inputs import base_input, check_base, layers_of, open_input, trained_tasks
-from factory.merging.merge import MergeReport, ModuleReport, Work, merged_modules, prepare, update_of
-from factory.merging.recipe import parse_recipe
+from factory.merging.contract import PACKAGE, contract_of
+from factory.merging.merge import ModuleReport, Work, merged_modules, update_of
+from factory.merging.print_mergekit import mergekit_config
 from factory.merging.same_answers import CHECKED_BYTES, check_same_answers
+from factory.merging.spec import base_folder_of, by_mergekit, card_of, opened
 from factory.merging.threads import single_threaded
 from factory.store.checkpoint import Checkpoint
 from factory.store.factors import WEIGHTS, Factors, open_factors
-from factory.store.fetch import base_folder
 from factory.store.ref import Ref
 from factory.store.store import Store
 from factory.store.tensors import TensorReader, as_bytes, checksum
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
 def merge_key(spec: Mapping[str, Any]) -> str:
     """The content key of a merge: everything of its spec that its result depends on, and nothing else."""
     recipe = spec["recipe"]
-    contract = load_method(recipe["merge_method"]).CONTRACT
+    contract = contract_of(recipe["merge_method"])
     code = discover.source_digest(PACKAGE, recipe["merge_method"]) or contract.version
     models = [entry.get("parameters", {}) for entry in recipe.get("models") or []]
     inputs = [item["key"] for item in spec["inputs"]]
@@ -53,6 +52,7 @@ def merge_key(spec: Mapping[str, Any]) -> str:
         spec.get("seed", 0),
         base.get("hash"),
         *([spec["layers"]] if "layers" in spec else []),
+        *(["by mergekit"] if spec.get("runner") == "mergekit" else []),
     )
 
 
@@ -72,7 +72,9 @@ def merge_into(out: Path, spec: Mapping[str, Any], report: Report) -> dict[str, 
     Raises:
         BadInput, WorkFailed: as `build`.
     """
-    work = _opened(spec)
+    if by_mergekit(spec):
+        raise BadInput(f"{spec['recipe']['merge_method']} by mergekit merges whole models; there is no adapter of it")
+    work = opened(spec)
     writer = AdapterWriter(out, list(work.shapes), work.recipe.stored_dtype)
     reports = {}
     for name, factors, told in merged_modules(work, spec.get("rank", "full"), spec.get("seed", 0), report=report):
@@ -81,7 +83,7 @@ def merge_into(out: Path, spec: Mapping[str, Any], report: Report) -> dict[str, 
     writer.finish(work.like)
     report("reading it back", None)
     check_written(out, writer.checksums, (spec.get("base") or {}).get("path"))
-    return _card(spec, work, reports)
+    return card_of(spec, work, reports)
 
 
 def build_model(store: Store, ref: Ref, spec: dict[str, Any], report: Report) -> Path:
@@ -102,22 +104,23 @@ def bake_into(out: Path, spec: Mapping[str, Any], report: Report) -> dict[str, A
     Raises:
         BadInput, WorkFailed: as `build_model`.
     """
-    work = _opened(spec)
+    work = opened(spec)
     rank, seed, base = spec.get("rank", "full"), spec.get("seed", 0), spec["base"]
+    if by_mergekit(spec):
+        return _run_mergekit(out, spec, work, report)
     reports: dict[str, ModuleReport] = {}
 
     def update(name: str) -> Factors | torch.Tensor:
         merged, reports[name] = update_of(work, name, rank, seed)
         return merged
 
-    revision = base.get("revision")
-    folder = base_folder(f"{base['path']}@{revision}" if revision and "@" not in base["path"] else base["path"])
+    folder = base_folder_of(base)
     flip = work.like.fan_in_fan_out
     with Checkpoint(folder) as checkpoint, single_threaded():
         plan = plan_targets(checkpoint, work.shapes, work.recipe.out_dtype or work.recipe.dtype, flip)
         baked = bake(checkpoint, plan, update, out, flip=flip, report=report)
         small = checkpoint.bytes <= CHECKED_BYTES
-    card = _card(spec, work, dict(sorted(reports.items())))
+    card = card_of(spec, work, dict(sorted(reports.items())))
     # What an adapter of that rank would be to serve is nothing about a model.
     card["merge"]["notes"] = [note for note in card["merge"]["notes"] if "vLLM" not in note]
     energies = {name: told.energy - told.lost for name, told in reports.items()}
@@ -129,34 +132,20 @@ def bake_into(out: Path, spec: Mapping[str, Any], report: Report) -> dict[str, A
     return fields
 
 
-def _opened(spec: Mapping[str, Any]) -> Work:
-    recipe = parse_recipe(spec["recipe"], "recipe")
-    inputs = [
-        open_input(item["title"], Path(item["folder"]), item["key"]) if item["folder"] else base_input(item["title"])
-        for item in spec["inputs"]
-    ]
-    base = spec.get("base") or {}
-    work = prepare(inputs, recipe, spec.get("weights"), layers=spec.get("layers") or layers_of(base.get("path")))
-    check_base(inputs, base)
-    return work
+def _run_mergekit(out: Path, spec: Mapping[str, Any], work: Work, report: Report) -> dict[str, Any]:
+    from factory.merging.mergekit_door import run
 
-
-def _card(spec: Mapping[str, Any], work: Work, reports: dict[str, ModuleReport]) -> dict[str, Any]:
-    losses = MergeReport(work.recipe.merge_method, work.resolved, reports)
-    base = spec.get("base") or {}
-    known = next((item.base_hash for item in work.inputs if item.base_hash), None)
-    return {
-        "recipe": spec["recipe"],
-        "method": work.recipe.merge_method,
-        "parents": [item["key"] for item in spec["inputs"]],
-        "inputs": [item["title"] for item in spec["inputs"]],
-        "weights": losses.settings.each.get("weight"),
-        "rank": spec.get("rank", "full"),
-        "seed": spec.get("seed", 0),
-        "trained_tasks": trained_tasks([Path(item["folder"]) for item in spec["inputs"] if item["folder"]]),
-        "merge": losses.to_json(),
-        "base": {**base, "path": base.get("path") or work.like.base, "hash": base.get("hash") or known},
-    }
+    for item in work.inputs:
+        for name in item.factors.modules:
+            item.factors.modules[name]  # reads it: mergekit would write NaN
+    folder = base_folder_of(spec["base"])
+    places = [item["folder"] for item in spec["inputs"]]
+    config, _ = mergekit_config(work.recipe, work.resolved, places, str(folder))
+    report("mergekit is merging", None)
+    run(config, folder, out, out_dtype=work.recipe.out_dtype or work.recipe.dtype, seed=spec.get("seed", 0))
+    card = card_of(spec, work, {})
+    del card["merge"], card["rank"]
+    return {**card, "runner": "mergekit", "settings": work.resolved.to_json()}
 
 
 def check_written(folder: Path, checksums: Mapping[str, int], base: str | None) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from factory.core import discover
-from factory.core.errors import BadInput
+from factory.core.errors import BadInput, UnknownName
 from factory.merging.parameters import Parameter, Value
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from factory.store.factors import Factors
 
-__all__ = ["PACKAGE", "Contract", "Method", "Parameter", "Settings", "Value", "load_method"]
+__all__ = ["PACKAGE", "Contract", "Method", "Parameter", "Settings", "Value", "contract_of", "load_method"]
 
 PACKAGE = "factory.merging.methods"
 
@@ -30,7 +30,8 @@ class Contract:
 
     Attributes:
         paper: where the rule is from.
-        space: `factors` if its kernel returns factors (exact, no dense matrix), `delta` if it returns a dense update.
+        space: `factors` if its kernel returns factors (exact, no dense matrix), `delta` if it returns a dense update,
+            `weight` if it merges whole weights: mergekit's own, without a kernel here.
         parameters: by mergekit's names.
         identity: values at which one adapter with weight 1 comes back unchanged; None where nothing does, because the
             method changes a single update too.
@@ -39,12 +40,13 @@ class Contract:
         inputs: fewest and most inputs (None: any number).
         version: raised when the arithmetic changes, so that nothing old is taken for it.
         weighs_base: whether mergekit's method of that name averages whole weights, so that the base is an input too.
+        base_optional: whether mergekit's method of that name works on updates only where a base is named.
         in_mergekit: whether mergekit has a method of that name.
         mergekit_differs: how mergekit's method of that name differs, "" where it does not.
     """
 
     paper: str
-    space: Literal["factors", "delta"]
+    space: Literal["factors", "delta", "weight"]
     parameters: Mapping[str, Parameter]
     identity: Mapping[str, Value] | None = field(default_factory=dict)
     needs_seed: bool = False
@@ -52,6 +54,7 @@ class Contract:
     inputs: tuple[int, int | None] = (1, None)
     version: int = 1
     weighs_base: bool = False
+    base_optional: bool = False
     in_mergekit: bool = True
     mergekit_differs: str = ""
 
@@ -98,3 +101,20 @@ def load_method(name: str, where: str = "") -> Method:
     if not isinstance(getattr(module, "CONTRACT", None), Contract) or not callable(getattr(module, "merge", None)):
         raise BadInput(f"{module.__file__}: a merge method needs CONTRACT (a Contract) and merge(inputs, settings)")
     return module  # type: ignore[return-value]
+
+
+def contract_of(name: str, where: str = "") -> Contract:
+    """What a method declares, also one that only mergekit has.
+
+    Raises:
+        UnknownName: no such method; the nearest is suggested.
+        BadInput: as `load_method`.
+    """
+    from factory.merging.mergekit_methods import CONTRACTS
+
+    if name in CONTRACTS:
+        return CONTRACTS[name]
+    try:
+        return load_method(name, where).CONTRACT
+    except UnknownName:
+        raise UnknownName("merge method", name, [*discover.names(PACKAGE), *CONTRACTS], where) from None

@@ -12,7 +12,7 @@ from factory.core.hashing import canonical, seed_from
 from factory.core.progress import Report, silent
 from factory.core.ranks import Rank, bucket_note, rank_of
 from factory.merging.calibration import calibrated, resized
-from factory.merging.contract import load_method
+from factory.merging.contract import contract_of, load_method
 from factory.merging.inputs import Input, check_same_base, module_of, module_shapes
 from factory.merging.parameters import layers_in
 from factory.merging.recipe import MergeRecipe, Resolved, resolve
@@ -140,7 +140,7 @@ def prepare(
     check_same_base(inputs)
     shapes = module_shapes(inputs)
     order = list(range(len(inputs)))
-    if not load_method(recipe.merge_method).CONTRACT.ordered:
+    if not contract_of(recipe.merge_method).ordered:
         # Sums in floating point depend on their order; a fixed one makes the result the same to the last bit.
         order.sort(key=lambda i: (inputs[i].key, [canonical(values[i]) for values in resolved.each.values()]))
     return Work([inputs[i] for i in order], resolved, order, layers or layers_in(shapes), shapes, recipe)

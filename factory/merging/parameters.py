@@ -33,6 +33,7 @@ class Parameter:
         below: whether `high` itself is excluded.
         choices: the texts allowed.
         ours: whether mergekit's method of that name has no such parameter.
+        required: whether a recipe has to give it.
     """
 
     default: Value
@@ -43,6 +44,7 @@ class Parameter:
     below: bool = False
     choices: tuple[str, ...] = ()
     ours: bool = False
+    required: bool = False
 
     def check(self, value: Any, where: str) -> Setting:
         """A value, gradient or list of filters whose every leaf is in the parameter's type and range.

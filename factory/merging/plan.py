@@ -10,7 +10,7 @@ from typing import Any
 
 from factory.core.errors import BadInput, UnknownName
 from factory.merging.build import merge_key
-from factory.merging.contract import load_method
+from factory.merging.contract import contract_of
 from factory.merging.inputs import base_record, folder_key, layers_of
 from factory.merging.print_mergekit import mergekit_text
 from factory.merging.recipe import MergeRecipe, Resolved, read_recipe, resolve
@@ -54,6 +54,7 @@ def plan_merge(
     rank: int | str = "full",
     seed: int = 0,
     base: str | None = None,
+    runner: str = "factory",
 ) -> Plan:
     """Find the recipe and every adapter, and check that they fit; no tensor is read.
 
@@ -62,6 +63,7 @@ def plan_merge(
         recipe_name: a name or a YAML file.
         adapters: store names, folders in PEFT's format, or hub ids; empty if the recipe names its own `models`.
         weights, rank, seed: as for `merge_adapters`.
+        runner: `mergekit` has mergekit itself make the full model.
         base: hub id, folder, or a base in the store; left out, the recipe's, else the one the adapters name.
 
     Raises:
@@ -84,7 +86,7 @@ def plan_merge(
         item, found = locate(store, text, label)
         inputs.append(item)
         labels.append(found)
-    contract = load_method(recipe.merge_method).CONTRACT
+    contract = contract_of(recipe.merge_method)
     if recipe.models is not None and not contract.weighs_base:
         # On updates the base is nothing; mergekit takes it out of the inputs too.
         kept = [i for i, item in enumerate(inputs) if item["folder"]]
@@ -100,6 +102,8 @@ def plan_merge(
         "seed": seed,
         "base": where,
     }
+    if runner != "factory":
+        spec["runner"] = runner
     if resolved.needs_layers:
         spec["layers"] = layers_of(where["path"])
     named = [_slug(item["title"]) for item in inputs if item["folder"]]

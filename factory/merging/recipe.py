@@ -11,7 +11,7 @@ from factory.core.config import Strict, parse, read_yaml
 from factory.core.errors import BadInput, UnknownName
 from factory.core.recipes import find_recipe
 from factory.merging.calibration import load_calibration
-from factory.merging.contract import Contract, Settings, load_method
+from factory.merging.contract import Contract, Settings, contract_of
 from factory.merging.parameters import Setting, Value, has_gradient, place_of, value_at
 
 Dtype = Literal["float32", "bfloat16", "float16"]
@@ -134,7 +134,7 @@ def parse_recipe(plain: Mapping[str, Any], where: str) -> MergeRecipe:
         if plain.get(key) is not None:
             raise BadInput(f"{where}: '{key}' is not supported for adapters: {reason}; remove it")
     recipe = parse(MergeRecipe, plain, where)
-    contract = load_method(recipe.merge_method, where).CONTRACT
+    contract = contract_of(recipe.merge_method, where)
     if recipe.calibration is not None:
         load_calibration(recipe.calibration, where)
     _check(recipe.parameters, contract, recipe.merge_method, where, each=False)
@@ -158,7 +158,7 @@ def resolve(recipe: MergeRecipe, inputs: int, weights: Sequence[float] | None = 
         BadInput: no input, too few or too many for the method, another number of weights or models than inputs, or
             weights for a method that has none.
     """
-    contract = load_method(recipe.merge_method).CONTRACT
+    contract = contract_of(recipe.merge_method)
     least, most = contract.inputs
     if inputs < max(least, 1) or (most is not None and inputs > most):
         expected = f"exactly {least}" if least == most else f"{least} or more" if most is None else f"{least} to {most}"
@@ -174,6 +174,10 @@ def resolve(recipe: MergeRecipe, inputs: int, weights: Sequence[float] | None = 
     each: dict[str, list[Setting]] = {}
     fallback: dict[str, list[Setting]] = {}
     for name, parameter in contract.parameters.items():
+        own = [name in entry.parameters for entry in entries] if parameter.each else []
+        given = name in recipe.parameters or (name == "weight" and weights is not None)
+        if parameter.required and not given and not (own and all(own)):
+            raise BadInput(f"{recipe.merge_method} needs '{name}' and there is no default; give it in 'parameters'")
         common = parameter.check(recipe.parameters.get(name, parameter.default), name)
         # mergekit has no default weight: where filters are given, one of them has to match.
         given = name in recipe.parameters or name != "weight"

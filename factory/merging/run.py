@@ -15,6 +15,7 @@ from factory.core.provenance import code_revision, now, versions
 from factory.merging.build import bake_into, build, build_model, merge_into
 from factory.merging.inputs import check_base, check_same_base, module_shapes, open_input
 from factory.merging.plan import Plan
+from factory.merging.spec import by_mergekit
 from factory.store.ref import Ref
 from factory.store.store import Store
 
@@ -67,6 +68,8 @@ def run_plan(store: Store, plan: Plan, report: Report, *, model: bool = False, o
         BadInput, WorkFailed: as `factory.merging.build`.
     """
     check_out(out)
+    if by_mergekit(plan.spec) and not model:
+        raise BadInput(f"{plan.recipe.merge_method} is mergekit's and merges whole models; use --to model")
     if model and not plan.spec["base"]["path"]:
         raise BadInput("--to model needs the base and the adapters do not name one; give --base")
     if out is None:
@@ -95,5 +98,17 @@ def run_plan(store: Store, plan: Plan, report: Report, *, model: bool = False, o
 def summary(folder: Path) -> dict[str, Any]:
     """What a finished merge's card says of it, for the terminal and for `--json`."""
     card = read_json(folder / "card.json")
-    known = ("method", "inputs", "parents", "weights", "rank", "seed", "merge", "base", "rounding", "logits_difference")
+    known = (
+        "method",
+        "inputs",
+        "parents",
+        "weights",
+        "rank",
+        "seed",
+        "merge",
+        "base",
+        "rounding",
+        "logits_difference",
+        "runner",
+    )
     return {"folder": str(folder), "key": card.get("ref", {}).get("key"), **{k: card[k] for k in known if k in card}}
