@@ -12,7 +12,9 @@ from factory.benchmarks._benchmark import load_benchmark
 from factory.core import discover
 from factory.core.errors import BadInput, FactoryError
 from factory.core.records import Row
-from factory.tasks._find import find_task, members_of, task_names
+from factory.tasks._cache import keep, recorded
+from factory.tasks._find import find_task, members_of, source_digest, task_names
+from factory.tasks._golds import record_of
 from factory.tasks._laws import check
 from factory.tasks._on_demand import OnDemand
 from factory.tasks._subject import Subject
@@ -40,7 +42,7 @@ def _task_entry(name: str, source: Source) -> dict[str, Any]:
     try:
         task = find_task(name)
         entry |= described(task)
-        entry["members"] = members_of(name)
+        entry["members"] = _members(name, task)
         if source.data is None and not task.generated and not task.local:
             entry |= NOT_COUNTED
         else:
@@ -79,10 +81,26 @@ def _counted(task: Task, source: Source) -> dict[str, Any]:
     """`rows` of each split, how many are `refused` (and that they are `unchecked`), and the range of `difficulty`."""
     scale = [min(task.levels.values()), max(task.levels.values())] if task.levels else None
     if task.counts is None:
-        return {"rows": {split: len(task.rows(split, source)) for split in task.splits}, "difficulty": scale}
+        path = record_of("counts", f"{task.name} {task.version} {source_digest(task.name)}", task.fingerprint(source))
+        rows = recorded(path, task.splits)
+        if rows is None:
+            rows = {split: len(task.rows(split, source)) for split in task.splits}
+            keep(path, rows)
+        return {"rows": rows, "difficulty": scale}
     found = task.counts(source)
     rows = {key: found[key] for key in (*task.splits, "refused")}
     return {"rows": rows, "unchecked": found.get("unchecked", False), "difficulty": found.get("difficulty", scale)}
+
+
+def _members(name: str, task: Task) -> list[str]:
+    """The members of a family; their library is slow to import, so they are kept."""
+    if task.splits:
+        return []
+    path = record_of("members", f"{name} {task.version}", task.origin)
+    found = recorded(path, ("members",)) or {"members": members_of(name)}
+    if not path.is_file():
+        keep(path, found)
+    return list(found["members"])
 
 
 def samples(name: str, source: Source) -> dict[str, Any]:
