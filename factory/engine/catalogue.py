@@ -59,7 +59,9 @@ def _benchmarks(source: Source) -> list[dict[str, Any]]:
         try:
             benchmark = load_benchmark(name)
             about = str(discover.load("factory.benchmarks", name, kind="benchmark").__doc__ or "").partition("\n")[0]
-            entry |= {"version": benchmark.version, "summary": about, "chance": benchmark.chance}
+            entry |= {"version": benchmark.version, "summary": benchmark.summary or about, "chance": benchmark.chance}
+            entry |= {"licence": benchmark.licence, "origin": benchmark.origin, "metrics": list(benchmark.metrics)}
+            entry |= {"few_shot": benchmark.few_shot}
             if source.data is None:
                 entry |= NOT_COUNTED
             else:

@@ -133,6 +133,10 @@ class Filler:
         others = others or selected.groups
         return [others[place % len(others)] for place in range(missing)]
 
+    def longest_prompt(self, rows: int = 200) -> int:
+        """Tokens of the longest prompt among the first rows of each task."""
+        return max(len(self.tokens(row)) for pool in self.pools.values() for row in pool.rows[:rows])
+
     def used(self, task: str) -> int:
         """How many of a task's rows have been drawn at least once."""
         return self._queues.used(task)

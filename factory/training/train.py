@@ -19,6 +19,7 @@ from factory.store.store import Store
 from factory.tasks._find import find_task
 from factory.tasks._task import Source
 from factory.training.filler import Filler
+from factory.training.preflight import check_golds
 from factory.training.strategy import sizes_of
 
 VERSION = 2
@@ -69,13 +70,14 @@ def _train(recipe: AdapterRecipe, spec: dict[str, Any], folders: tuple[Path, Pat
     strategy = load("factory.training.strategies", recipe.strategy, kind="strategy").build(recipe, sizes_of(pools))
     # The recipe is part of the seed: adapters of one study start from different random factors.
     seed = seed_from("train", spec["recipe"], spec["seed"])
+    scorer = Scorer(pools, recipe.rewards, recipe.unscorable_limit)
+    check_golds(pools, scorer)
     tokenizer = load_tokenizer(base["path"], base.get("revision"))
     model = load_model(base["path"], base.get("revision"))
 
     def on_step(line: dict[str, Any]) -> None:
         report(_say(line, recipe.max_steps), line["step"] / recipe.max_steps)
 
-    scorer = Scorer(pools, recipe.rewards, recipe.unscorable_limit)
     filler = Filler(
         pools=pools,
         strategy=strategy,

@@ -15,6 +15,7 @@ from factory.training.checkpoints import newest
 from factory.training.filler import Filler
 from factory.training.improvement import Improvement
 from factory.training.metrics import MetricsFile
+from factory.training.preflight import check_memory
 from factory.training.watch import STATE, watcher
 
 OWN_OPTIONS = frozenset(
@@ -148,6 +149,7 @@ def train(
     except (TypeError, ValueError) as error:
         raise BadInput(f"the trainer refuses the recipe: {error}") from error
     trainer.remove_callback(PrinterCallback)
+    check_memory(trainer.model, recipe, filler.longest_prompt())
     trainer.train(resume_from_checkpoint=str(start[0]) if start else None)
     return trainer.model, metrics.stopped
 
