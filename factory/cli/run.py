@@ -47,7 +47,7 @@ def command(
 
     del engine
     changes: dict[str, Any] = {"base": base, "seeds": seeds, "limit": limit}
-    prepared = prepare(store, study, settings, changes, data)
+    prepared = prepare(store, study, settings, changes, data, dry=dry_run)
     if dry_run:
         emit(dry_run_result(prepared, only, force), json, dry_run_text(prepared, only, force))
         return

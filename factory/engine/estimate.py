@@ -15,6 +15,7 @@ TRAIN_SECONDS_PER_COMPLETION = 6e-3
 SCORE_SECONDS_PER_COMPLETION = 2e-3
 IMPORTS_SECONDS = 8.0
 GATE_SECONDS = 2.0
+REDRAWING = ("dapo", "mt_grpo")
 
 
 def base(recipe: EmbeddedRecipe) -> float:
@@ -24,8 +25,24 @@ def base(recipe: EmbeddedRecipe) -> float:
 
 def adapter(recipe: AdapterRecipe) -> float:
     """Of GRPO."""
-    completions = recipe.max_steps * recipe.prompts_per_step * recipe.num_generations
-    return completions * TRAIN_SECONDS_PER_COMPLETION
+    return generated(recipe) * TRAIN_SECONDS_PER_COMPLETION
+
+
+def generated(recipe: AdapterRecipe) -> float:
+    """Completions sampled in a training: where a strategy draws again, as many as its first round draws."""
+    oversample = float(recipe.strategy_options.get("oversample", 3.0 if recipe.strategy in REDRAWING else 1.0))
+    return recipe.max_steps * recipe.prompts_per_step * recipe.num_generations * max(1.0, oversample)
+
+
+def exaflop(recipe: AdapterRecipe, parameters: float) -> tuple[float, float]:
+    """Arithmetic of a training at full lengths, to generate and to train, in 1e18 floating point operations.
+
+    Two for each parameter and token to generate, six for the forward and backward pass of those trained on (Kaplan et
+    al. 2020, arXiv 2001.08361, 2.1). Prompts are left out, so is attention.
+    """
+    trained = recipe.max_steps * recipe.prompts_per_step * recipe.num_generations * recipe.max_completion_length
+    sampled = generated(recipe) * recipe.max_completion_length
+    return 2 * parameters * sampled / 1e18, 6 * parameters * trained / 1e18
 
 
 def cell(decoding: dict[str, Any]) -> float:

@@ -71,8 +71,11 @@ class Plan:
         return job.ref
 
 
-def plan_study(store: Store, study: Study, source: Source) -> Plan:
+def plan_study(store: Store, study: Study, source: Source, *, dry: bool = False) -> Plan:
     """Plan a whole study; everything it names is checked here, before any work.
+
+    Args:
+        dry: whether nothing is going to be run, so that a base on the Hub need not be asked for.
 
     Raises:
         UnknownName: a task, strategy, recipe, method, adapter or benchmark that does not exist.
@@ -89,7 +92,7 @@ def plan_study(store: Store, study: Study, source: Source) -> Plan:
     plan = Plan()
     plan.gate = _plan_gate(plan, study, recipes, benchmarks, source)
     for seed in study.seeds:
-        _SeedPlan(store, study, plan, seed, source).run(recipes, benchmarks)
+        _SeedPlan(store, study, plan, seed, source, dry).run(recipes, benchmarks)
     return plan
 
 
@@ -137,7 +140,9 @@ def _check_merge(study: Study, name: str, merge: MergeSpec) -> None:
     resolve(recipe, len(merge.adapters), merge.weights)
 
 
-def plan_base(store: Store, plan: Plan, text: str, seed: int, recipe: EmbeddedRecipe) -> tuple[Base, Ref | None]:
+def plan_base(
+    store: Store, plan: Plan, text: str, seed: int, recipe: EmbeddedRecipe, *, dry: bool = False
+) -> tuple[Base, Ref | None]:
     """The base a text means, and the job that makes it if it is made here.
 
     Raises:
@@ -145,7 +150,7 @@ def plan_base(store: Store, plan: Plan, text: str, seed: int, recipe: EmbeddedRe
     """
     own = embedded_seed(text, seed)
     if own is None:
-        return outside_base(text), None
+        return outside_base(text, dry=dry), None
     plain = recipe.model_dump()
     tasks = {name: find_task(name, "embedded base").version for name in recipe.tasks}
     key = key_of("base", warmup.VERSION, plain, tasks, own)
@@ -250,9 +255,9 @@ def _plan_gate(
 class _SeedPlan:
     """The jobs of one seed of a study."""
 
-    def __init__(self, store: Store, study: Study, plan: Plan, seed: int, source: Source) -> None:
+    def __init__(self, store: Store, study: Study, plan: Plan, seed: int, source: Source, dry: bool) -> None:
         self.store, self.study, self.plan, self.seed, self.source = store, study, plan, seed, source
-        self.base = plan_base(store, plan, study.base, seed, study.embedded)
+        self.base = plan_base(store, plan, study.base, seed, study.embedded, dry=dry)
         plan.bases[seed] = self.base[0]
 
     def run(self, recipes: Mapping[str, AdapterRecipe], benchmarks: Mapping[str, Benchmark]) -> None:

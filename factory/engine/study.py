@@ -28,7 +28,9 @@ class Prepared:
     user_root: Path
 
 
-def prepare(store: Path, name: str, settings: Sequence[str], changes: Mapping[str, Any], data: Path | None) -> Prepared:
+def prepare(
+    store: Path, name: str, settings: Sequence[str], changes: Mapping[str, Any], data: Path | None, *, dry: bool = False
+) -> Prepared:
     """Read a study and plan it.
 
     Args:
@@ -36,6 +38,7 @@ def prepare(store: Path, name: str, settings: Sequence[str], changes: Mapping[st
         settings: `key.path=value` overrides.
         changes: `base`, `seeds` ("0,1,2") and `limit` (items of each benchmark); None leaves the study's own.
         data: the offline mirror.
+        dry: whether nothing is going to be run.
 
     Raises:
         UnknownName, BadInput: what is wrong, in one line.
@@ -60,7 +63,7 @@ def prepare(store: Path, name: str, settings: Sequence[str], changes: Mapping[st
         user_root = user_root.parent
     discover.set_user_root(user_root)
     place = Store(store)
-    return Prepared(place, study, plan_study(place, study, source), user_root)
+    return Prepared(place, study, plan_study(place, study, source, dry=dry), user_root)
 
 
 def run_prepared(prepared: Prepared, *, workers: int, only: str | None = None, force: Sequence[str] = ()) -> Result:

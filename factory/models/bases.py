@@ -10,6 +10,7 @@ from typing import Any
 from factory.core.errors import BadInput, CorruptFile
 from factory.core.hashing import file_digest, key_of
 
+BYTES_PER_WEIGHT = 2
 EMBEDDED = re.compile(r"^embedded(?:@(\d+))?$")
 
 
@@ -22,16 +23,28 @@ class Base:
         path: folder or hub id, as transformers takes it.
         revision: the hub's commit; None for a folder.
         hash: of its content: the embedded one's key, a folder's files, a hub commit.
+        resolved: False for a hub id whose commit could not be asked for; good for a dry run only.
     """
 
     label: str
     path: str
     revision: str | None
     hash: str
+    resolved: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON object."""
-        return asdict(self)
+        plain = asdict(self)
+        del plain["resolved"]
+        return plain
+
+    @property
+    def parameters(self) -> float | None:
+        """About how many it has: a folder's weights by their size, a hub id by its name (`-1.5B`); None if unknown."""
+        if self.revision is None and Path(self.path).is_dir():
+            return sum(path.stat().st_size for path in Path(self.path).glob("*.safetensors")) / BYTES_PER_WEIGHT or None
+        match = re.search(r"(\d+(?:\.\d+)?)([bm])(?![a-z])", self.path.lower())
+        return float(match[1]) * {"b": 1e9, "m": 1e6}[match[2]] if match else None
 
 
 def embedded_seed(text: str, seed: int) -> int | None:
@@ -40,8 +53,11 @@ def embedded_seed(text: str, seed: int) -> int | None:
     return None if match is None else int(match[1]) if match[1] else seed
 
 
-def outside_base(text: str) -> Base:
+def outside_base(text: str, *, dry: bool = False) -> Base:
     """A base that is not made here.
+
+    Args:
+        dry: whether a hub id that cannot be asked for now will do, for it is not going to be loaded.
 
     Raises:
         BadInput: no such folder, not a model's folder, or a hub id that cannot be reached.
@@ -50,7 +66,7 @@ def outside_base(text: str) -> Base:
     folder = Path(text).expanduser()
     if folder.exists() or text.startswith((".", "/", "~")):
         return _folder(folder)
-    return _hub(text)
+    return _hub(text, dry)
 
 
 def _folder(folder: Path) -> Base:
@@ -76,7 +92,7 @@ def _check_whole(path: Path) -> None:
         raise CorruptFile(f"base {path}: not a whole safetensors file ({error}); copy it again") from error
 
 
-def _hub(text: str) -> Base:
+def _hub(text: str, dry: bool) -> Base:
     import httpx2
     from huggingface_hub import HfApi, try_to_load_from_cache
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled, RepositoryNotFoundError
@@ -92,6 +108,8 @@ def _hub(text: str) -> Base:
     except (RepositoryNotFoundError, HFValidationError) as error:
         raise BadInput(f"base '{text}': no such folder and no such model on the Hub; {remedy}") from error
     except (HfHubHTTPError, OfflineModeIsEnabled, OSError, httpx2.TransportError) as error:
+        if dry:
+            return Base(name.replace("/", "--"), name, revision or None, key_of("unresolved", text), resolved=False)
         raise BadInput(
             f"base '{text}': no such folder, and the Hub cannot be asked ({type(error).__name__}); {remedy}, "
             "or download it first"
