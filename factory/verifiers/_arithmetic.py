@@ -8,7 +8,7 @@ from fractions import Fraction
 
 LONGEST = 600
 DEEPEST = 60
-_TOKEN = re.compile(r"\s*(?:(\d+)|([-+*/()=]))")
+_TOKEN = re.compile(r"\s*(?:([0-9]+)|([-+*/()=]))")
 _SPELLINGS = (
     (r"\times", "*"), (r"\cdot", "*"), (r"\div", "/"), ("×", "*"), ("·", "*"), ("÷", "/"), ("−", "-"), ("–", "-"),
     (r"\left", ""), (r"\right", ""), ("[", "("), ("]", ")"), ("{", "("), ("}", ")"), ("$", ""), (r"\,", ""),

@@ -13,7 +13,7 @@ from factory.core.errors import BadInput
 LONGEST = 1 << 20
 """Characters looked at; of a longer completion the last ones, since an answer stands at the end."""
 
-_FENCE = re.compile(r"^[ \t]{0,3}(```+|~~~+)[^\r\n]*$", re.MULTILINE)
+_FENCE = re.compile(r"^([ \t]*)(```+|~~~+)[^\r\n]*$", re.MULTILINE)
 _BRACE = re.compile(r"\\+f?boxed\s*\{|\\.|[{}]", re.DOTALL)
 _OPEN, _CLOSE = "<think>", "</think>"
 
@@ -69,18 +69,31 @@ def last_boxed(text: str) -> str | None:
 
 
 def fenced_blocks(text: str) -> Iterator[str]:
-    """The contents of fenced blocks (``` or ~~~, any info string), in order; a last one that is cut off counts too."""
+    """The contents of fenced blocks (``` or ~~~, any info string), in order; a last one that is cut off counts too.
+
+    As in CommonMark, the fence's own indentation (in a list, say) is taken from the content, and a line that is
+    indented by more than three blanks beyond it closes nothing.
+    """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     opened: re.Match[str] | None = None
     for fence in _FENCE.finditer(text):
-        mark = fence.group(1)
+        mark = fence.group(2)
         if opened is None:
             opened = fence
-        elif mark[0] == opened.group(1)[0] and len(mark) >= len(opened.group(1)) and fence.group().strip() == mark:
-            yield text[opened.end() + 1 : fence.start()]
+        elif (
+            mark[0] == opened.group(2)[0]
+            and len(mark) >= len(opened.group(2))
+            and fence.group().strip() == mark
+            and len(fence.group(1)) <= len(opened.group(1)) + 3
+        ):
+            yield _outdented(text[opened.end() + 1 : fence.start()], len(opened.group(1)))
             opened = None
     if opened is not None and text[opened.end() + 1 :].strip():
-        yield text[opened.end() + 1 :]
+        yield _outdented(text[opened.end() + 1 :], len(opened.group(1)))
+
+
+def _outdented(text: str, blanks: int) -> str:
+    return re.sub(rf"(?m)^[ \t]{{1,{blanks}}}", "", text) if blanks else text
 
 
 def last_fenced_block(text: str) -> str | None:

@@ -30,7 +30,8 @@ LONGEST_REASON = 500
 
 
 def _defines(code: str, name: str) -> bool:
-    return bool(re.search(rf"(?m)^\s*(?:(?:async\s+)?def|class)\s+{name}\b|^{name}\s*[:=]|\bas\s+{name}\b", code))
+    made = rf"(?m)^\s*(?:(?:async\s+)?def|class)\s+{name}\b|^{name}\s*[:=]"
+    return bool(re.search(rf"{made}|\bas\s+{name}\b|^\s*from\s.*\simport\s.*\b{name}\b", code))
 
 
 def answer_of(completion: str, reference: Mapping[str, Any]) -> list[str] | None:
@@ -39,7 +40,7 @@ def answer_of(completion: str, reference: Mapping[str, Any]) -> list[str] | None
     The last fenced block that defines the tested name, else the whole completion. After a prompt that ends in a
     function's head a completion that does not define the name again is the function's body.
     """
-    text = _extract.outside_reasoning(completion)
+    text = _extract.outside_reasoning(completion).removeprefix("\ufeff")
     entry, prompt = entry_of(reference), reference.get("prompt", "")
     if reference.get("style") == "tag":
         tagged = _extract.answer_tag(text)
@@ -47,7 +48,8 @@ def answer_of(completion: str, reference: Mapping[str, Any]) -> list[str] | None
     blocks = list(_extract.fenced_blocks(text))
     code = next((block for block in reversed(blocks) if not entry or _defines(block, entry)), None)
     if code is None:
-        code = text if not blocks else blocks[-1] if prompt else text
+        is_body = text.startswith((" ", "\t"))  # fences in it are in a docstring
+        code = blocks[-1] if blocks and prompt and not is_body else text
     if not code.strip():
         return None
     if not prompt:
