@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 from factory.core.errors import BadInput
 from factory.core.hashing import seed_from
 from factory.core.progress import Report, silent
+from factory.merging.belonging import check_same_base
 from factory.merging.grams import Grams, gram
-from factory.merging.inputs import Input, check_same_base, module_of, module_shapes
+from factory.merging.inputs import Input, module_of, module_shapes
 from factory.merging.spaces import stack
 from factory.merging.threads import in_order, single_threaded
 from factory.store.factors import Factors

@@ -15,7 +15,8 @@ def adapted(model: Any, adapter: Path | None) -> Iterator[Any]:
     """The model with an adapter applied, for the time of the block; exactly the base again after it.
 
     In fp32 the update is added to the weights, which loses nothing and generates as fast as the base; in a narrower
-    type small updates would be rounded away, so there PEFT applies it beside the weights.
+    type small updates would be rounded away, so there PEFT applies it beside the weights. So it does where an adapter
+    is more than factors of linear layers: an embedding's weight may be the output head's too.
 
     Raises:
         BadInput: the adapter names modules or shapes that the base does not have.
@@ -23,9 +24,11 @@ def adapted(model: Any, adapter: Path | None) -> Iterator[Any]:
     """
     import torch
 
+    from factory.store.factors import only_linear
+
     if adapter is None:
         yield model
-    elif all(p.dtype == torch.float32 for p in model.parameters()):
+    elif all(p.dtype == torch.float32 for p in model.parameters()) and only_linear(adapter):
         with _added(model, adapter):
             yield model
     else:

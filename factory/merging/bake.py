@@ -6,6 +6,7 @@ bf16 an update of RL's size may be mostly lost, and who bakes one is told.
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -137,7 +138,7 @@ def _write(
         update = Factors(update.lora_B.T.contiguous(), update.lora_A.T.contiguous())
     elif isinstance(update, torch.Tensor) and flip:
         update = update.T
-    height, width = (entry.shape[0], entry.shape[1]) if update is not None else (1, numbers_in(entry))
+    height, width = (entry.shape[0], math.prod(entry.shape[1:])) if update is not None else (1, numbers_in(entry))
     most = max(1, min(height, _BLOCK // width)) if update is not None else 1
     block, stored = torch.empty(most, width, dtype=own), torch.empty(most, width, dtype=kind)
     precise = torch.float64 if torch.float64 in (own, kind) else torch.float32

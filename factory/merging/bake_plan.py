@@ -58,7 +58,7 @@ def plan_targets(
         expected = shapes[module][::-1] if flip else shapes[module]
         if not entry.floating:
             raise BadInput(f"{base.folder}: tensor '{name}' is {entry.dtype}: a quantised base; bake into the original")
-        if entry.shape != expected:
+        if (entry.shape if len(entry.shape) > 1 else (*entry.shape, 1)) != expected:
             raise BadInput(
                 f"{base.folder}: tensor '{name}' is {entry.shape} and the update of '{module}' {expected}; "
                 "are the adapters of another base?"

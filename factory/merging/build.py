@@ -21,10 +21,11 @@ from factory.merging.contract import PACKAGE, contract_of
 from factory.merging.merge import ModuleReport, Work, merged_modules, update_of
 from factory.merging.print_mergekit import mergekit_config
 from factory.merging.same_answers import CHECKED_BYTES, check_same_answers
-from factory.merging.spec import base_folder_of, by_mergekit, card_of, opened
+from factory.merging.spec import base_text, by_mergekit, card_of, opened
 from factory.merging.threads import single_threaded
 from factory.store.checkpoint import Checkpoint
 from factory.store.factors import WEIGHTS, Factors, open_factors
+from factory.store.fetch import base_folder
 from factory.store.ref import Ref
 from factory.store.store import Store
 from factory.store.tensors import TensorReader, as_bytes, checksum
@@ -75,12 +76,18 @@ def merge_into(out: Path, spec: Mapping[str, Any], report: Report) -> dict[str, 
     if by_mergekit(spec):
         raise BadInput(f"{spec['recipe']['merge_method']} by mergekit merges whole models; there is no adapter of it")
     work = opened(spec)
-    writer = AdapterWriter(out, list(work.shapes), work.recipe.stored_dtype)
+    like = work.like
+    if like.vectors:
+        raise BadInput(
+            f"the inputs change '{min(like.vectors)}', a bias or norm that an adapter of factors cannot hold; "
+            "merge them with --to model"
+        )
+    writer = AdapterWriter(out, list(work.shapes), work.recipe.stored_dtype, like.embeddings)
     reports = {}
     for name, factors, told in merged_modules(work, spec.get("rank", "full"), spec.get("seed", 0), report=report):
         writer.write(name, factors)
         reports[name] = told
-    writer.finish(work.like)
+    writer.finish(like)
     report("reading it back", None)
     check_written(out, writer.checksums, (spec.get("base") or {}).get("path"))
     return card_of(spec, work, reports)
@@ -114,7 +121,7 @@ def bake_into(out: Path, spec: Mapping[str, Any], report: Report) -> dict[str, A
         merged, reports[name] = update_of(work, name, rank, seed)
         return merged
 
-    folder = base_folder_of(base)
+    folder = base_folder(base_text(base) or "")
     flip = work.like.fan_in_fan_out
     with Checkpoint(folder) as checkpoint, single_threaded():
         plan = plan_targets(checkpoint, work.shapes, work.recipe.out_dtype or work.recipe.dtype, flip)
@@ -136,9 +143,11 @@ def _run_mergekit(out: Path, spec: Mapping[str, Any], work: Work, report: Report
     from factory.merging.mergekit_door import run
 
     for item in work.inputs:
+        if item.factors.embeddings:
+            raise BadInput(f"{item.title}: mergekit adds LoRA on embeddings to a tied output head too; merge it here")
         for name in item.factors.modules:
             item.factors.modules[name]  # reads it: mergekit would write NaN
-    folder = base_folder_of(spec["base"])
+    folder = base_folder(base_text(spec["base"]) or "")
     places = [item["folder"] for item in spec["inputs"]]
     config, _ = mergekit_config(work.recipe, work.resolved, places, str(folder))
     report("mergekit is merging", None)

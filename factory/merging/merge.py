@@ -11,9 +11,10 @@ from factory.core.errors import WorkFailed
 from factory.core.hashing import canonical, seed_from
 from factory.core.progress import Report, silent
 from factory.core.ranks import Rank, bucket_note, rank_of
+from factory.merging.belonging import check_same_base
 from factory.merging.calibration import calibrated, resized
 from factory.merging.contract import contract_of, load_method
-from factory.merging.inputs import Input, check_same_base, module_of, module_shapes
+from factory.merging.inputs import Input, module_of, module_shapes
 from factory.merging.parameters import layers_in
 from factory.merging.recipe import MergeRecipe, Resolved, resolve
 from factory.merging.spaces import Fit, decompose, fit_dense, fit_factors, squared_norm, stack
@@ -117,7 +118,10 @@ class Work:
     @property
     def like(self) -> AdapterFactors:
         """The input that the result takes its base and its kind from."""
-        return next(item.factors for item in self.inputs if item.factors.modules)
+        known = [item.factors for item in self.inputs if item.factors.modules]
+        embeddings = frozenset[str]().union(*(factors.embeddings for factors in known))
+        vectors = frozenset[str]().union(*(factors.vectors for factors in known))
+        return replace(known[0], embeddings=embeddings, vectors=vectors)
 
 
 def prepare(

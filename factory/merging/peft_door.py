@@ -33,7 +33,7 @@ def check_loads(adapter: Path, base: Path, expected: AdapterFactors) -> None:
     loaded = {
         name.removeprefix("base_model.model."): module
         for name, module in model.named_modules()
-        if "default" in getattr(module, "lora_A", {})
+        if "default" in getattr(module, "lora_A", {}) or "default" in getattr(module, "lora_embedding_A", {})
     }
     lacking, extra = sorted(set(expected.modules) - set(loaded)), sorted(set(loaded) - set(expected.modules))
     if lacking or extra:
@@ -46,16 +46,21 @@ def check_loads(adapter: Path, base: Path, expected: AdapterFactors) -> None:
         shape = tuple(weight.shape[::-1] if expected.fan_in_fan_out else weight.shape)
         if shape != factors.shape:
             raise WorkFailed(f"{adapter}: module '{name}' is {shape} in {base} and {factors.shape} in the adapter")
+        if name in expected.embeddings:
+            for table in (module.lora_embedding_A, module.lora_embedding_B):
+                table["default"] = torch.nn.Parameter(torch.full(table["default"].shape, torch.nan))
+            continue
         for side in (module.lora_A, module.lora_B):
             torch.nn.init.constant_(side["default"].to_empty(device="cpu").weight, torch.nan)
     result = set_peft_model_state_dict(model, load_peft_weights(str(adapter), device="cpu"))
     if result.unexpected_keys:
         raise WorkFailed(f"{adapter}: PEFT has no place for tensor '{result.unexpected_keys[0]}'")
     for name, module in loaded.items():
-        factors = expected.modules[name]
+        factors, scale = expected.modules[name], module.scaling["default"]
+        if name in expected.embeddings:
+            A, B = module.lora_embedding_B["default"].T.float(), module.lora_embedding_A["default"].T.float() * scale
+        else:
+            A, B = module.lora_A["default"].weight.float(), module.lora_B["default"].weight.float() * scale
         # Bit for bit: both come from the same file. What PEFT left out is still NaN and equals nothing.
-        if not (
-            torch.equal(module.lora_A["default"].weight.float(), factors.lora_A)
-            and torch.equal(module.lora_B["default"].weight.float() * module.scaling["default"], factors.lora_B)
-        ):
+        if not (torch.equal(A, factors.lora_A) and torch.equal(B, factors.lora_B)):
             raise WorkFailed(f"{adapter}: PEFT applies other factors to module '{name}' than were written")

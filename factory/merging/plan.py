@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from factory.core.errors import BadInput, UnknownName
+from factory.merging.belonging import layers_of
 from factory.merging.build import merge_key
 from factory.merging.contract import contract_of
-from factory.merging.inputs import base_record, folder_key, layers_of
+from factory.merging.inputs import base_record, folder_key
 from factory.merging.print_mergekit import mergekit_text
 from factory.merging.recipe import MergeRecipe, Resolved, read_recipe, resolve
 from factory.models.bases import embedded_seed, outside_base
@@ -175,7 +176,7 @@ def _base_of(store: Store, inputs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     folder = next((Path(item["folder"]) for item in inputs if item["folder"]), None)
     if folder is None:
         return {"path": None, "hash": None}
-    record, config = base_record(folder), read_config(folder)
+    record, config = base_record(folder), read_config(folder, with_base=True)
     for ref in store.refs("base"):
         if ref.key == record.get("hash"):
             return _stored_base(store, ref)

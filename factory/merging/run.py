@@ -12,10 +12,11 @@ from factory.core.errors import BadInput
 from factory.core.hashing import key_of
 from factory.core.progress import Report
 from factory.core.provenance import code_revision, now, versions
+from factory.merging.belonging import check_base, check_same_base
 from factory.merging.build import bake_into, build, build_model, merge_into
-from factory.merging.inputs import check_base, check_same_base, module_shapes, open_input
+from factory.merging.inputs import module_shapes, open_input
 from factory.merging.plan import Plan
-from factory.merging.spec import by_mergekit
+from factory.merging.spec import base_text, by_mergekit
 from factory.store.ref import Ref
 from factory.store.store import Store
 
@@ -31,7 +32,8 @@ def check_plan(plan: Plan) -> dict[str, Any]:
     Raises:
         BadInput: an input cannot be merged, or they do not belong together.
     """
-    items = [open_input(i["title"], Path(i["folder"]), i["key"]) for i in plan.spec["inputs"] if i["folder"]]
+    base = base_text(plan.spec["base"])
+    items = [open_input(i["title"], Path(i["folder"]), i["key"], base) for i in plan.spec["inputs"] if i["folder"]]
     check_same_base(items)
     check_base(items, plan.spec["base"])
     shapes = module_shapes(items)

@@ -54,9 +54,12 @@ def check_same_answers(
     for name in modules:
         update = update_of(name)
         delta = update.delta() if isinstance(update, Factors) else update
-        module = parts.get_submodule(name)
+        owner, _, kind = name.rpartition(".") if name.endswith((".weight", ".bias")) else (name, "", "weight")
+        module = parts.get_submodule(owner)
+        weight = getattr(module, kind).detach()
         # A parameter of its own: of two tied weights only the adapted one changes, as under PEFT.
-        module.weight = torch.nn.Parameter(module.weight.detach() + (delta.T if flip else delta))
+        changed = weight + (delta.T if flip else delta).reshape(weight.shape)
+        setattr(module, kind, torch.nn.Parameter(changed))
     expected = _logits(parts, tokens)
     difference = float((baked - expected).abs().max() / expected.abs().max())
     most = HALF_TOLERANCE if half else TOLERANCE

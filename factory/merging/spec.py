@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from factory.merging.belonging import check_base, check_copies, layers_of
 from factory.merging.contract import contract_of
-from factory.merging.inputs import base_input, check_base, layers_of, open_input, trained_tasks
+from factory.merging.inputs import base_input, open_input, trained_tasks
 from factory.merging.merge import MergeReport, ModuleReport, Work, prepare
 from factory.merging.recipe import parse_recipe
-from factory.store.fetch import base_folder
 
 
 def by_mergekit(spec: Mapping[str, Any]) -> bool:
@@ -25,25 +25,25 @@ def opened(spec: Mapping[str, Any]) -> Work:
         BadInput: they do not belong together, or the recipe does not fit them.
     """
     recipe = parse_recipe(spec["recipe"], "recipe")
+    base = spec.get("base") or {}
+    place = base_text(base)
     inputs = [
-        open_input(item["title"], Path(item["folder"]), item["key"]) if item["folder"] else base_input(item["title"])
+        open_input(item["title"], Path(item["folder"]), item["key"], place)
+        if item["folder"]
+        else base_input(item["title"])
         for item in spec["inputs"]
     ]
-    base = spec.get("base") or {}
     work = prepare(inputs, recipe, spec.get("weights"), layers=spec.get("layers") or layers_of(base.get("path")))
     check_base(inputs, base)
+    for item in inputs:
+        check_copies(item, place)
     return work
 
 
-def base_folder_of(base: Mapping[str, Any]) -> Path:
-    """The folder of a spec's base.
-
-    Raises:
-        BadInput: neither a folder nor a repository.
-        WorkFailed: the Hub cannot be reached.
-    """
-    revision = base.get("revision")
-    return base_folder(f"{base['path']}@{revision}" if revision and "@" not in base["path"] else base["path"])
+def base_text(base: Mapping[str, Any]) -> str | None:
+    """A spec's base as one text, `path` or `user/name@revision`; None where it has none."""
+    path, revision = base.get("path"), base.get("revision")
+    return f"{path}@{revision}" if path and revision and "@" not in path and not Path(path).is_dir() else path
 
 
 def card_of(spec: Mapping[str, Any], work: Work, reports: dict[str, ModuleReport]) -> dict[str, Any]:

@@ -62,13 +62,15 @@ class Checkpoint:
         return says is not False and (says is True or f"{HEAD}.weight" not in self.tensors)
 
     def tensor_of(self, module: str) -> str:
-        """The tensor that holds a module's weight.
+        """The tensor that holds a module's weight, or that has this name.
 
         A module's path in the loaded model may have parts in front that the file leaves out, or lack some.
 
         Raises:
             BadInput: none, or several.
         """
+        if module in self.tensors:
+            return module
         if module == HEAD and self.tied and self.embedding:
             return self.embedding
         name = f"{module}.weight"

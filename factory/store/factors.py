@@ -6,22 +6,20 @@ at load, so that nobody further up has to know about alpha, rsLoRA or patterns.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from factory.core.errors import BadInput, CorruptFile
-from factory.store.peft_config import CONFIG, rank_and_scale, read_config
-from factory.store.tensors import DTYPES, TensorReader, all_finite
+from factory.store.lora_names import sort_names
+from factory.store.peft_config import CONFIG, needs_base, rank_and_scale, read_config
+from factory.store.tensors import TensorReader, all_finite
 
 if TYPE_CHECKING:
     import torch
 
 WEIGHTS = "adapter_model.safetensors"
-PREFIX = "base_model.model."
-_FACTOR = re.compile(rf"^{re.escape(PREFIX)}(?P<module>.+)\.lora_(?P<side>[AB])(?:\.default)?\.weight$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +66,9 @@ class AdapterFactors:
         revision: the base's revision.
         task_type: PEFT's (`CAUSAL_LM`).
         fan_in_fan_out: whether the base keeps these weights transposed (GPT-2's Conv1D).
+        embeddings: the modules that are embeddings; their update is (vocabulary, width), as their weight is.
+        vectors: the modules that are a bias or a norm, by their tensor's name; their update is (d, 1).
+        copies: tensor -> module of base weights that are in the adapter's file, as PEFT saves embeddings.
     """
 
     modules: Mapping[str, Factors]
@@ -75,15 +76,22 @@ class AdapterFactors:
     revision: str | None = None
     task_type: str | None = "CAUSAL_LM"
     fan_in_fan_out: bool = False
+    embeddings: frozenset[str] = frozenset()
+    vectors: frozenset[str] = frozenset()
+    copies: Mapping[str, str] = field(default_factory=dict)
 
 
 class _OnDisk(Mapping[str, Factors]):
     """The modules of an adapter on disk: each is read, checked and scaled when it is asked for, and not kept."""
 
     def __init__(
-        self, reader: TensorReader, tensors: Mapping[str, Mapping[str, str]], scales: Mapping[str, float]
+        self,
+        reader: TensorReader,
+        tensors: Mapping[str, Mapping[str, str]],
+        scales: Mapping[str, float],
+        embeddings: frozenset[str],
     ) -> None:
-        self._reader, self._tensors, self._scales = reader, tensors, scales
+        self._reader, self._tensors, self._scales, self._embeddings = reader, tensors, scales, embeddings
 
     def __getitem__(self, module: str) -> Factors:
         """One module's factors.
@@ -93,6 +101,8 @@ class _OnDisk(Mapping[str, Factors]):
         """
         names, scale = self._tensors[module], self._scales[module]
         lora_A, lora_B = (_finite(self._reader, names[side]) for side in "AB")
+        if module in self._embeddings:  # PEFT's product is the transposed of the weight's update
+            lora_A, lora_B = lora_B.T.contiguous(), lora_A.T.contiguous()
         return Factors(lora_A, lora_B if scale == 1 else lora_B * scale)
 
     def __iter__(self) -> Iterator[str]:
@@ -104,7 +114,7 @@ class _OnDisk(Mapping[str, Factors]):
     def shape_and_rank(self, module: str) -> tuple[tuple[int, int], int]:
         """(d_out, d_in) and rank, from the header alone."""
         a, b = (self._reader.entries[self._tensors[module][side]].shape for side in "AB")
-        return (b[0], a[1]), a[0]
+        return ((a[1], b[0]) if module in self._embeddings else (b[0], a[1])), a[0]
 
 
 def _finite(reader: TensorReader, name: str) -> torch.Tensor:
@@ -138,27 +148,9 @@ def open_factors(folder: Path | str) -> AdapterFactors:
             raise BadInput(f"{pickled}: pickled weights are not read (they can run code); save it as safetensors")
         raise BadInput(f"{path}: is missing; expected a folder in PEFT's format")
     reader = TensorReader(path)
-    sides: dict[str, dict[str, str]] = {}
-    for name, entry in sorted(reader.entries.items()):
-        match = _FACTOR.match(name)
-        if match is None:
-            raise BadInput(f"{path}: tensor '{name}' is not a LoRA factor of a linear layer and cannot be merged")
-        if len(entry.shape) != 2:
-            raise BadInput(
-                f"{path}: tensor '{name}' has {len(entry.shape)} dimensions; only linear layers (2) are handled"
-            )
-        if not entry.floating:
-            kind = DTYPES.get(entry.dtype, entry.dtype)
-            raise CorruptFile(f"{path}: tensor '{name}' is {kind}; expected floating point")
-        sides.setdefault(match["module"], {})[match["side"]] = name
-    if not sides:
-        raise CorruptFile(f"{path}: holds no LoRA factors")
-    tensors, scales = {}, {}
-    for module in sorted(sides):
-        pair = sides[module]
-        if set(pair) != {"A", "B"}:
-            have, lack = ("A", "B") if "A" in pair else ("B", "A")
-            raise CorruptFile(f"{path}: module '{module}' has lora_{have} and no lora_{lack}")
+    names = sort_names(path, reader.entries)
+    scales = {}
+    for module, pair in names.pairs.items():
         rank, scale = rank_and_scale(config, module)
         shapes = {side: reader.entries[pair[side]].shape for side in "AB"}
         if not shapes["A"][0] == shapes["B"][1] == rank:
@@ -166,13 +158,17 @@ def open_factors(folder: Path | str) -> AdapterFactors:
                 f"{path}: module '{module}': lora_A is {shapes['A']}, lora_B is {shapes['B']}; "
                 f"{CONFIG} says rank {rank}, so expected ({rank}, d_in) and (d_out, {rank})"
             )
-        tensors[module], scales[module] = pair, scale
+        scales[module] = scale
+    if names.embeddings and config.get("fan_in_fan_out"):
+        raise BadInput(f"{path}: LoRA on embeddings together with fan_in_fan_out is not handled")
     return AdapterFactors(
-        _OnDisk(reader, tensors, scales),
+        _OnDisk(reader, names.pairs, scales, names.embeddings),
         base=config.get("base_model_name_or_path"),
         revision=config.get("revision"),
         task_type=config.get("task_type"),
         fan_in_fan_out=bool(config.get("fan_in_fan_out")),
+        embeddings=names.embeddings,
+        copies=names.copies,
     )
 
 
@@ -190,6 +186,17 @@ def read_factors(folder: Path | str) -> AdapterFactors:
 def shapes_and_ranks(adapter: AdapterFactors) -> dict[str, tuple[tuple[int, int], int]]:
     """(d_out, d_in) and rank of each module; of an adapter on disk no tensor is read."""
     modules = adapter.modules
-    if isinstance(modules, _OnDisk):
-        return {name: modules.shape_and_rank(name) for name in modules}
+    told = getattr(modules, "shape_and_rank", None)
+    if told is not None:
+        return {name: told(name) for name in modules}
     return {name: (factors.shape, factors.rank) for name, factors in modules.items()}
+
+
+def only_linear(folder: Path | str) -> bool:
+    """Whether an adapter is nothing but factors of linear layers.
+
+    Raises:
+        BadInput, CorruptFile: as `open_factors`.
+    """
+    config = read_config(Path(folder), with_base=True)
+    return not needs_base(config) and not open_factors(folder).embeddings

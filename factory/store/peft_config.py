@@ -13,13 +13,16 @@ from factory.core.errors import BadInput, CorruptFile
 
 CONFIG = "adapter_config.json"
 
-# Each of these makes the update something else than scale * B @ A; PEFT's own merger ignores most of them silently.
-_REFUSED = {
+# The update is something else than scale * B @ A, but with the base at hand it can be told what; PEFT's own merger
+# ignores most of these silently.
+_NEEDS_BASE = {
     "use_dora": "DoRA scales the base weight's columns; its update is not B @ A",
     "lora_bias": "a LoRA bias is trained besides B @ A",
     "modules_to_save": "whole modules were trained besides the LoRA factors",
     "trainable_token_indices": "embedding rows were trained besides the LoRA factors",
-    "target_parameters": "LoRA on bare parameters (mixture-of-experts layers) is not handled",
+    "target_parameters": "LoRA on bare parameters",
+}
+_REFUSED = {
     "layer_replication": "the base's layers are replicated",
     "use_qalora": "QALoRA pools its input in groups",
     "use_bdlora": "block-diagonal factors are not handled",
@@ -28,12 +31,29 @@ _REFUSED = {
     "monteclora_config": "MonteCLoRA samples its update",
     "arrow_config": "Arrow routes between adapters for each token",
 }
+# Loading these decomposes the base again, the same each time.
+_REPEATABLE_STARTS = ("pissa", "olora")
 # These start from B = 0 or A = 0 and leave the base weights alone.
 _PLAIN_STARTS = (None, True, False, "gaussian", "eva", "orthogonal")
 
 
-def read_config(folder: Path) -> dict[str, Any]:
+def needs_base(config: Mapping[str, Any]) -> list[str]:
+    """What makes an adapter's update more than its factors, so that only the base tells it; each with the reason."""
+    found = [f"{key} is set: {reason}" for key, reason in _NEEDS_BASE.items() if config.get(key)]
+    if config.get("bias", "none") != "none":
+        found.append(f"bias is '{config['bias']}': base biases were trained too")
+    start = config.get("init_lora_weights", True)
+    if start in _REPEATABLE_STARTS:
+        found.append(f"init_lora_weights is '{start}': loading it changes the base weights")
+    return found
+
+
+def read_config(folder: Path, *, with_base: bool = False) -> dict[str, Any]:
     """Read and check the configuration of a LoRA adapter.
+
+    Args:
+        folder: in PEFT's format.
+        with_base: whether the base is at hand, so that updates that are more than factors are fine too.
 
     Raises:
         BadInput: no such file, another kind of adapter, or a feature that cannot be merged exactly, by name.
@@ -52,12 +72,13 @@ def read_config(folder: Path) -> dict[str, Any]:
     for key, reason in _REFUSED.items():
         if config.get(key):
             raise BadInput(f"{path}: {key} is set: {reason}; bake it into its base model first")
-    if config.get("bias", "none") != "none":
-        raise BadInput(f"{path}: bias is '{config['bias']}': base biases were trained too; only 'none' can be merged")
+    if not with_base:
+        for reason in needs_base(config):
+            raise BadInput(f"{path}: {reason}; 'factory merge' takes it where the base is a folder or is on the Hub")
     start = config.get("init_lora_weights", True)
-    if start not in _PLAIN_STARTS:
+    if start not in (*_PLAIN_STARTS, *_REPEATABLE_STARTS):
         raise BadInput(
-            f"{path}: init_lora_weights is '{start}': loading it changes the base weights; "
+            f"{path}: init_lora_weights is '{start}': loading it changes the base weights, and not the same each time; "
             "save it with path_initial_model_for_weight_conversion, which makes it a plain LoRA"
         )
     rank, alpha = config.get("r"), config.get("lora_alpha")

@@ -148,7 +148,7 @@ def test_config_refused_by_name(tmp_path: Path, changes: dict[str, Any], says: s
         (lambda t: t.update({A: t[A].to(torch.int32)}), "int32"),
         (lambda t: t.update({A: t[A][:, :, None].clone()}), "3 dimensions"),
         (lambda t: t.update({A.replace("lora_A", "lora_magnitude_vector"): torch.ones(5)}), "lora_magnitude_vector"),
-        (lambda t: t.update({"base_model.model.e.lora_embedding_A": torch.ones(3, 4)}), "lora_embedding_A"),
+        (lambda t: t.update({"base_model.model.e.lora_embedding_A": torch.ones(3, 4)}), "module 'e' has lora_A and no"),
         (lambda t: t.clear(), "no LoRA factors"),
     ],
 )
