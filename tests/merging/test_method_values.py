@@ -174,7 +174,7 @@ def test_ctm_has_its_rank_without_truncation() -> None:
 
 @pytest.mark.parametrize("epsilon", [0.0, 0.2])
 def test_della_is_unbiased_and_keeps_the_strong_more_often(epsilon: float) -> None:
-    part, draws, p = low_rank(12, 10, 6, seed=1), 300, 0.5
+    part, draws, p = low_rank(12, 10, 6, seed=1), 150, 0.5
     results = [merged([part], "della_linear", seed=s, density=p, epsilon=epsilon) for s in range(draws)]
     mean = sum(results) / draws
     U, S, Vh = torch.linalg.svd(part.delta(), full_matrices=False)
@@ -183,7 +183,7 @@ def test_della_is_unbiased_and_keeps_the_strong_more_often(epsilon: float) -> No
     error = float((mean - part.delta()).norm() / part.delta().norm())
     assert error < predicted * 2  # a bias would not shrink with the number of draws
     kept = torch.stack([(U[:, i] @ torch.stack(results) @ Vh[i]).abs() > 1e-3 for i in (0, 5)]).float().mean(dim=1)
-    assert abs(kept[0] - (p + epsilon)) < 0.1 and abs(kept[1] - (p - epsilon)) < 0.1
+    assert abs(kept[0] - (p + epsilon)) < 0.15 and abs(kept[1] - (p - epsilon)) < 0.15
 
 
 def test_della_refuses_chances_outside_0_and_1() -> None:

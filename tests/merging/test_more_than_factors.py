@@ -136,11 +136,9 @@ def test_embeddings_are_exact(base: Path, trained: Callable[..., Path], tmp_path
     """The base's head is tied to them: as under PEFT, only the embedding changes, in the model as in the adapter."""
     one, two = trained("one", 1, **EMBEDDINGS), trained("two", 2, r=7)
     single = merge(tmp_path, [one])
-    for expected, folder in (
-        (one, single),
-        (merge(tmp_path, [one, two]), merge(tmp_path, [one, two], rank="auto:0.99999")),
-    ):
-        torch.testing.assert_close(logits(folder, base), logits(expected, base), rtol=1e-2, atol=2e-2)
+    both = merge(tmp_path, [one, two])
+    near = merge(tmp_path, [one, two], rank="auto:0.99999")
+    torch.testing.assert_close(logits(near, base), logits(both, base), rtol=1e-2, atol=2e-2)
     torch.testing.assert_close(logits(single, base), logits(one, base), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(logits(merge(tmp_path, [one], model=True)), logits(one, base), rtol=1e-4, atol=1e-5)
     factors = read_factors(merge(tmp_path, [one, one], weights=[1.0, -0.5])).modules["model.embed_tokens"]
@@ -167,9 +165,9 @@ def test_another_tokenizer_is_refused(base: Path, trained: Callable[..., Path], 
     merge(tmp_path, [one, two])  # how a run padded is no difference
     plain["model"]["vocab"]["w95"], plain["model"]["vocab"]["w94"] = 94, 95
     (two / "tokenizer.json").write_text(json.dumps(plain))
-    with pytest.raises(BadInput, match="one and .*two were saved with different tokenizers"):
-        merge(tmp_path, [one, two])
-    with pytest.raises(BadInput, match="two was saved with another tokenizer .* than that of"):
+    with pytest.raises(BadInput, match=r"two and .*one were saved with different tokenizers"):
+        merge(tmp_path, [two, one])
+    with pytest.raises(BadInput, match=r"two was saved with another tokenizer .* than that of"):
         merge(tmp_path, [two])
 
 
@@ -177,7 +175,7 @@ def test_without_its_base_it_is_refused_by_name(trained: Callable[..., Path], tm
     one = trained("one", 1, use_dora=True)
     config = json.loads((one / "adapter_config.json").read_text())
     (one / "adapter_config.json").write_text(json.dumps({**config, "base_model_name_or_path": None}))
-    with pytest.raises(BadInput, match="use_dora is set: .* where the base is a folder or is on the Hub"):
+    with pytest.raises(BadInput, match=r"use_dora is set: .* where the base is a folder or is on the Hub"):
         merge(tmp_path, [one])
     other = save_base(tmp_path / "wide", hidden_size=64)
     with pytest.raises(BadInput, match="PEFT cannot merge it into its base"):
