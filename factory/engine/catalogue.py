@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from factory.benchmarks._benchmark import load_benchmark
+from factory.benchmarks._benchmark import Benchmark, load_benchmark
 from factory.core import discover
 from factory.core.errors import BadInput, FactoryError
 from factory.core.records import Row
@@ -65,11 +66,20 @@ def _benchmarks(source: Source) -> list[dict[str, Any]]:
             if source.data is None:
                 entry |= NOT_COUNTED
             else:
-                entry["rows"] = {"test": len(benchmark.items("test", source))}
+                entry |= _kept(
+                    "rows",
+                    f"benchmark {name} {benchmark.version} {discover.source_digest('factory.benchmarks', name)}",
+                    benchmark.fingerprint(source),
+                    partial(_items, benchmark, source),
+                )
         except FactoryError as error:
             entry["problem"] = str(error)
         entries.append(entry)
     return entries
+
+
+def _items(benchmark: Benchmark, source: Source) -> dict[str, Any]:
+    return {"rows": {"test": len(benchmark.items("test", source))}}
 
 
 def described(task: Task) -> dict[str, Any]:
@@ -82,27 +92,35 @@ def described(task: Task) -> dict[str, Any]:
 def _counted(task: Task, source: Source) -> dict[str, Any]:
     """`rows` of each split, how many are `refused` (and that they are `unchecked`), and the range of `difficulty`."""
     scale = [min(task.levels.values()), max(task.levels.values())] if task.levels else None
-    if task.counts is None:
-        path = record_of("counts", f"{task.name} {task.version} {source_digest(task.name)}", task.fingerprint(source))
-        rows = recorded(path, task.splits)
-        if rows is None:
-            rows = {split: len(task.rows(split, source)) for split in task.splits}
-            keep(path, rows)
-        return {"rows": rows, "difficulty": scale}
-    found = task.counts(source)
-    rows = {key: found[key] for key in (*task.splits, "refused")}
-    return {"rows": rows, "unchecked": found.get("unchecked", False), "difficulty": found.get("difficulty", scale)}
+
+    def count() -> dict[str, Any]:
+        if task.counts is None:
+            return {"rows": {split: len(task.rows(split, source)) for split in task.splits}, "difficulty": scale}
+        found = task.counts(source)
+        rows = {key: found[key] for key in (*task.splits, "refused")}
+        return {"rows": rows, "difficulty": found.get("difficulty", scale), "unchecked": found.get("unchecked", False)}
+
+    identity = f"task {task.name} {task.version} {source_digest(task.name)}"
+    return _kept("rows", identity, task.fingerprint(source), count)
 
 
 def _members(name: str, task: Task) -> list[str]:
-    """The members of a family; their library is slow to import, so they are kept."""
+    """The members of a family; a task with rows of its own has none."""
     if task.splits:
         return []
-    path = record_of("members", f"{name} {task.version}", task.origin)
-    found = recorded(path, ("members",)) or {"members": members_of(name)}
-    if not path.is_file():
-        keep(path, found)
-    return list(found["members"])
+    identity = f"{name} {task.version}"
+    return list(_kept("members", identity, task.origin, lambda: {"members": members_of(name)})["members"])
+
+
+def _kept(key: str, identity: str, fingerprint: str, find: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What was found of something before, while it is the same; else found now, and kept unless it is `unchecked`."""
+    path = record_of("catalogue", identity, fingerprint)
+    found = recorded(path, (key,))
+    if found is None:
+        found = find()
+        if not found.get("unchecked"):
+            keep(path, found)
+    return found
 
 
 def samples(name: str, source: Source) -> dict[str, Any]:
