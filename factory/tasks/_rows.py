@@ -15,7 +15,7 @@ Rows = list[dict[str, Any]]
 Fields = Mapping[str, type | tuple[type, ...]]
 """The fields that rows must have, with what they hold; None is allowed where `NoneType` is."""
 
-NAMES = {str: "text", int: "a number", float: "a number", list: "a list", dict: "an object", type(None): "nothing"}
+NAMES = {str: "text", int: "number", float: "number", list: "list", dict: "object"}
 
 
 def read_rows(path: Path) -> Rows:
@@ -39,6 +39,8 @@ def read_rows(path: Path) -> Rows:
 
 def _json(path: Path) -> Any:
     content = path.read_bytes()
+    if not content:
+        raise EOFError("the file is empty")
     text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
     if path.name.removesuffix(".gz").endswith(".jsonl"):
         # Not str.splitlines(), which also splits at U+2028 and U+0085, which JSON may hold unescaped in a string.
