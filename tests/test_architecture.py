@@ -17,11 +17,23 @@ COMMANDS = sorted(path.stem for path in (PACKAGE / "cli").glob("*.py") if not pa
 DOORS = {
     "trl": "training/trl_door.py",
     "mergekit": "merging/mergekit_door.py",
+    "optuna": "analysis/optimiser.py",
     "lm_eval": None,
     "ray": None,
     "vllm": None,
 }
-NOT_FOR_HELP = {"torch", "transformers", "trl", "peft", "mergekit", "datasets", "matplotlib", "accelerate", "scipy"}
+NOT_FOR_HELP = {
+    "torch",
+    "transformers",
+    "trl",
+    "peft",
+    "mergekit",
+    "datasets",
+    "matplotlib",
+    "accelerate",
+    "scipy",
+    "optuna",
+}
 
 
 def imported(path):

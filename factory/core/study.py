@@ -51,17 +51,35 @@ class Decoding(Strict):
 
 
 class WeightSearch(Strict):
-    """A common weight for all inputs of a merge, chosen on development rows, never on the benchmarks reported.
+    """A merge's weights, and what else is free, chosen on development rows, never on the benchmarks reported.
 
     Attributes:
-        candidates: weights tried, each given to every adapter.
-        items: development rows of each trained task.
+        candidates: without a budget: weights tried, each given to every adapter.
+        budget: how many merges an optimiser may try instead; each adapter then has a weight of its own, and a method
+            with a density has that searched too.
+        methods: with a budget: merge methods to choose from besides the recipe's own.
+        low, high: with a budget: smallest and largest weight.
+        each: with a budget: whether each adapter has a weight of its own.
+        items: development rows of each trained task to choose on; as many more tell what the choice is worth.
         samples: completions for each row.
     """
 
     candidates: Annotated[list[float], Field(min_length=1)] = [0.3, 0.5, 0.7, 1.0]
+    budget: Positive | None = None
+    methods: list[str] = []
+    low: Annotated[float, Field(ge=0)] = 0.1
+    high: Annotated[float, Field(gt=0)] = 1.5
+    each: bool = True
     items: Positive = 60
     samples: Positive = 2
+
+    @model_validator(mode="after")
+    def _fits(self) -> WeightSearch:
+        if self.low >= self.high:
+            raise ValueError(f"low is {self.low:g} and high is {self.high:g}; low has to be smaller")
+        if self.budget is None and self.methods:
+            raise ValueError("methods are only searched with a budget; give one")
+        return self
 
 
 class MergeSpec(Strict):

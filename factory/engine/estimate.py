@@ -52,5 +52,11 @@ def cell(decoding: dict[str, Any]) -> float:
 
 
 def search(options: WeightSearch, tasks: int) -> float:
-    """Of choosing a merge's weight."""
-    return len(options.candidates) * options.items * options.samples * tasks * SCORE_SECONDS_PER_COMPLETION
+    """Of choosing a merge's weights."""
+    return (
+        (options.budget or len(options.candidates))
+        * options.items
+        * options.samples
+        * tasks
+        * SCORE_SECONDS_PER_COMPLETION
+    )

@@ -86,7 +86,8 @@ def _summary(card: dict[str, Any]) -> str:
         weights = ", ".join(f"{weight:g}" for weight in card["weights"] or [])
         return f"{card['method']} of {len(card['parents'])}, weights {weights}"
     if kind == "search":
-        return f"chose weight {card['chosen']:g} of {len(card['trials'])}"
+        weights = ", ".join(f"{weight:g}" for weight in card["chosen"]["weights"] or [])
+        return f"chose weights {weights} in {len(card['trials'])} trials"
     if kind == "base":
         return f"{card['metrics']['parameters']:,} parameters"
     return ""

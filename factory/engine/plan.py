@@ -173,7 +173,7 @@ def plan_adapter(
     """The job that trains one adapter, after a gate if there is one."""
     where, made = base
     plain = recipe.model_dump()
-    tasks = {task: _identity(task, source) for task in recipe.tasks}
+    tasks = {task: task_identity(task, source) for task in recipe.tasks}
     strategy = discover.source_digest("factory.training.strategies", recipe.strategy)
     key = key_of("adapter", train.VERSION, plain, where.hash, seed, tasks, strategy)
     spec = {"recipe": plain, "seed": seed, "base": where.to_json(), "data": source.to_json()}
@@ -245,7 +245,7 @@ def _plan_gate(
         "data": source.to_json(),
     }
     identities = [
-        {name: _identity(name, source) for name in spec["training"]},
+        {name: task_identity(name, source) for name in spec["training"]},
         {name: [benchmark.version, benchmark.fingerprint(source)] for name, benchmark in sorted(benchmarks.items())},
     ]
     ref = Ref("shared", "gate", study.study, 0, contamination.gate_key(spec, identities))
@@ -311,12 +311,14 @@ class _SeedPlan:
     ) -> Ref:
         from factory.analysis import search as weight_search
         from factory.merging.build import merge_key
+        from factory.merging.contract import load_method
 
         assert merge.search is not None
         plain = merge.search.model_dump()
         decoding = {task: self.study.decoding_of(task).model_dump() for task in trained}
-        tasks = {task: _identity(task, self.source) for task in trained}
-        key = key_of("search", weight_search.VERSION, merge_key(spec), plain, decoding, tasks, self.seed)
+        tasks = {task: task_identity(task, self.source) for task in trained}
+        versions = {method: load_method(method).CONTRACT.version for method in merge.search.methods}
+        key = key_of("search", weight_search.VERSION, merge_key(spec), plain, decoding, tasks, versions, self.seed)
         ref = Ref(self.base[0].label, "search", name, self.seed, key)
         full = {**spec, "search": plain, "tasks": trained, "decoding": decoding, "data": self.source.to_json()}
         run = "factory.analysis.search:build_search"
@@ -324,7 +326,7 @@ class _SeedPlan:
         return self.plan.add(Job(ref, "merges", run, full, needs, cost=estimate.search(merge.search, len(trained))))
 
 
-def _identity(task: str, source: Source) -> list[Any]:
+def task_identity(task: str, source: Source) -> list[Any]:
     """What makes a task's rows and verdicts what they are."""
     found = find_task(task)
     return [found.version, found.fingerprint(source), source_digest(task)]
