@@ -26,6 +26,9 @@ def command(*, name: str | None, check: bool, limit: int | None, data: Path | No
     NAME may have options: `math@level5@tag`, `countdown@easy`, `gsm8k@revision=COMMIT`. A task of your own is
     tasks/NAME.py or tasks/NAME.jsonl in this folder.
 
+    Rows are train/dev/test; `-6` says that six more are refused (NAME lists them with the reason), `?` that their gold
+    answers are checked when they are first used.
+
     \b
     Examples:
       factory tasks
