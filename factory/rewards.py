@@ -5,6 +5,7 @@ Each completion is verified once; the components read the same verdict.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,22 +27,24 @@ class Pool:
 
 
 def check_components(weights: Mapping[str, float], tasks: Sequence[Task], where: str) -> None:
-    """Refuse reward weights that name no component, or that never pay for a right answer.
+    """Refuse reward weights under which a completion that does not solve its row could outrank one that does.
+
+    Components lie in [0, 1], so a wrong answer gains at most the sum of all other weights, whatever their signs.
 
     Raises:
         UnknownName: a component that none of the tasks has.
-        BadInput: neither `correct` nor `score` has a positive weight.
+        BadInput: `correct` and `score` together do not weigh more than all others.
     """
     known = {CORRECT, SCORE, *(name for task in tasks for name in task.components)}
     for name in weights:
         if name not in known:
             raise UnknownName("reward component", name, known, where)
-    shaping = sum(weight for name, weight in weights.items() if name not in (CORRECT, SCORE) and weight > 0)
+    shaping = sum(abs(weight) for name, weight in weights.items() if name not in (CORRECT, SCORE))
     solving = weights.get(CORRECT, 0.0) + weights.get(SCORE, 0.0)
-    if solving <= shaping:
+    if not (shaping < solving < math.inf):  # so that NaN is refused too
         raise BadInput(
-            f"{where}: the rewards for shape sum to {shaping:g} and for solving to {solving:g}; a wrong answer could "
-            "outrank a right one, so give 'correct' more than all others together"
+            f"{where}: the rewards for shape come to {shaping:g}, signs aside, and for solving to {solving:g}; a wrong "
+            "answer could outrank a right one, so give 'correct' more than all others together"
         )
 
 

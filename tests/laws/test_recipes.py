@@ -1,14 +1,18 @@
 """Every shipped adapter recipe, merge recipe and study: it parses, and what it names exists."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from factory.core.recipes import adapter_recipe
+from factory.core.discover import names
+from factory.core.recipes import AdapterRecipe, adapter_recipe
 from factory.core.study import read_study
 from factory.engine.plan import check_recipe, plan_study
 from factory.merging.recipe import read_recipe, resolve
+from factory.rewards import Pool, Scorer
 from factory.store.store import Store
+from factory.tasks._find import find_task
 from factory.tasks._task import Source
 
 ROOT = Path(__file__).parents[2]
@@ -56,3 +60,32 @@ def test_the_default_study_is_planned_with_nothing_downloaded(tmp_path, monkeypa
         *(f"adapter:{name}" for name in study.adapters),
         *(f"merge:{name}" for name in study.merges),
     }
+
+
+WEIGHTS = {"default": AdapterRecipe(tasks=["-"]).rewards} | {
+    path.stem: adapter_recipe(str(path)).rewards for path in FOLDERS["adapters"]
+}
+
+
+@pytest.mark.parametrize("name", names("factory.tasks"))
+def test_no_wrong_completion_outranks_a_right_one(name):
+    """Under every shipped recipe's rewards: other rows' answers, cut off ones, repeated ones, and silence."""
+    task = find_task({"zebra": "zebra@easy", "reasoning_gym": "reasoning_gym:chain_sum"}.get(name, name))
+    data = os.environ.get("FACTORY_DATA")
+    if not task.generated and data is None:
+        pytest.skip(f"task {name} reads files and FACTORY_DATA is not set")
+    rows = [task.rows(task.splits[-1], Source(Path(data) if data else None))[place] for place in range(2)]
+    paid = {one: Scorer({name: Pool(task, rows)}, weights, 1.0) for one, weights in WEIGHTS.items()}
+    for row in rows:
+        tried = [
+            "",
+            row.gold,
+            *(other.gold for other in rows),
+            *(row.gold[:end] for end in range(1, len(row.gold), 29)),
+        ]
+        verdicts = [task.verify(text, row) for text in [*tried, row.gold + row.gold, f"<answer>{row.prompt}</answer>"]]
+        assert any(one.correct for one in verdicts) and not all(one.correct for one in verdicts)
+        for one, scorer in paid.items():
+            right = min(scorer.reward(name, verdict) for verdict in verdicts if verdict.correct)
+            wrong = max(scorer.reward(name, verdict) for verdict in verdicts if not verdict.correct)
+            assert wrong < right, (one, row)

@@ -1,6 +1,8 @@
 """Reward functions: hand-computed values, components that do not apply, verifiers that fail."""
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from factory.core.errors import BadInput, UnknownName, WorkFailed
 from factory.core.records import Row, Verdict
@@ -96,6 +98,26 @@ def test_weights_that_name_no_component_or_pay_more_for_shape_are_refused():
     with pytest.raises(BadInput, match="outrank"):
         check_components({"correct": 0.1, "format": 0.1}, tasks, "here")
     check_components({"correct": 1.0, "format": 0.1}, tasks, "here")
+    for weight in (-1.5, float("nan"), float("inf")):
+        with pytest.raises(BadInput, match="outrank"):
+            check_components({"correct": 1.0, "format": weight}, tasks, "here")
+
+
+SHARE = st.floats(0, 1)
+
+
+@given(weights=st.dictionaries(st.sampled_from(["correct", "score", "format"]), st.floats(-3, 3), min_size=1),
+       right=SHARE, wrong=SHARE)  # fmt: skip
+@example(weights={"correct": 1.0, "format": -2.0}, right=1.0, wrong=0.0)
+def test_under_weights_that_are_accepted_a_wrong_answer_never_outranks_a_right_one(weights, right, wrong):
+    subject = task("one", says_yes)
+    try:
+        check_components(weights, [subject], "here")
+    except BadInput:
+        return
+    paid = Scorer({"one": Pool(subject, [])}, weights, 0.5)
+    solved, unsolved = Verdict.of(True, format=right), Verdict.of(False, format=wrong)
+    assert paid.reward("one", solved) >= paid.reward("one", unsolved)
 
 
 def test_the_source_is_not_needed_for_generated_rows():
