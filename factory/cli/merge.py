@@ -15,7 +15,7 @@ WORST = 3
 
 @click.command()
 @click.argument("adapters", nargs=-1, metavar="[ADAPTER]...")
-@click.option("--recipe", metavar="NAME_OR_FILE", help="A merge recipe: linear, ties, dare, or a file.")
+@click.option("--recipe", metavar="NAME_OR_FILE", help="A recipe, a method, or a file.")
 @click.option("--weights", metavar="W,W,...", help="One weight for each adapter, before those of the recipe.")
 @click.option(
     "--to", type=click.Choice(["adapter", "model"]), default="adapter", show_default=True, help="What to make."
@@ -78,13 +78,15 @@ def command(
 ) -> None:
     """Merge adapters of one base.
 
-    An ADAPTER is a store name, a folder in PEFT's format, or a hub id. The recipe is a mergekit configuration; linear
-    merges are exact. The result is read back and compared before it counts as done.
+    An ADAPTER is a store name, a folder in PEFT's format, or a hub id. The recipe is a mergekit configuration (linear,
+    ties and dare are there), or a method's name alone: tsv, knots_ties, core_space, della and more, each with its
+    defaults. Linear merges are exact. The result is read back and compared before it counts as done.
 
     \b
     Examples:
       factory merge --recipe linear math sql python --weights 0.5,0.5,0.5
       factory merge --recipe ties ./math ./sql --rank auto --out merged
+      factory merge --recipe tsv ./math user/sql --rank 16 --to model
       factory merge --recipe linear math sql --to model --base Qwen/Qwen2.5-1.5B --out merged
       factory merge --suggest math sql python
       factory merge --recipe ties math sql --search --budget 30

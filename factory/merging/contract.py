@@ -19,7 +19,17 @@ if TYPE_CHECKING:
 
     from factory.store.factors import Factors
 
-__all__ = ["PACKAGE", "Contract", "Method", "Parameter", "Settings", "Value", "contract_of", "load_method"]
+__all__ = [
+    "PACKAGE",
+    "Contract",
+    "Method",
+    "Parameter",
+    "Settings",
+    "Value",
+    "contract_of",
+    "load_method",
+    "method_names",
+]
 
 PACKAGE = "factory.merging.methods"
 
@@ -117,4 +127,11 @@ def contract_of(name: str, where: str = "") -> Contract:
     try:
         return load_method(name, where).CONTRACT
     except UnknownName:
-        raise UnknownName("merge method", name, [*discover.names(PACKAGE), *CONTRACTS], where) from None
+        raise UnknownName("merge method", name, method_names(), where) from None
+
+
+def method_names() -> list[str]:
+    """Every method, ours first, then those that only mergekit has."""
+    from factory.merging.mergekit_methods import CONTRACTS
+
+    return [*discover.names(PACKAGE), *CONTRACTS]

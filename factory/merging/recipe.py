@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from factory.core import discover
 from factory.core.config import Strict, parse, read_yaml
 from factory.core.errors import BadInput, UnknownName
-from factory.core.recipes import find_recipe
+from factory.core.recipes import find_recipe, recipe_names
 from factory.merging.calibration import load_calibration
-from factory.merging.contract import PACKAGE, Contract, Settings, contract_of
+from factory.merging.contract import Contract, Settings, contract_of, method_names
 from factory.merging.parameters import Setting, Value, has_gradient, place_of, value_at
 
 Dtype = Literal["float32", "bfloat16", "float16"]
@@ -115,7 +114,7 @@ class Resolved:
 
 
 def read_recipe(name: str) -> tuple[MergeRecipe, Path]:
-    """Read a merge recipe by name or file; the bare name of a method is that method with its defaults.
+    """Read a merge recipe by name or file; a method's name alone is that method with its defaults.
 
     Raises:
         UnknownName: no such recipe, no such method, or a parameter its method does not have; the nearest is suggested.
@@ -124,9 +123,11 @@ def read_recipe(name: str) -> tuple[MergeRecipe, Path]:
     try:
         path = find_recipe("merge recipe", name)
     except UnknownName:
-        if name not in discover.names(PACKAGE):
-            raise
-        return parse_recipe({"merge_method": name}, name), Path(f"{name}.yaml")
+        try:
+            return parse_recipe({"merge_method": name}, f"merge recipe {name}"), Path(f"{name}.yaml")
+        except UnknownName:
+            known = dict.fromkeys([*recipe_names("merge recipe"), *method_names()])
+            raise UnknownName("merge recipe", name, list(known)) from None
     return parse_recipe(read_yaml(path), str(path)), path
 
 
