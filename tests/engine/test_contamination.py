@@ -110,3 +110,19 @@ def test_mt_grpos_math_file_holds_most_of_maths_test_problems(tmp_path, task, le
     assert card["metrics"]["math500"]["exact"] == 0
     assert isinstance(prepared.store, Store)
     assert len(overlaps["math"]["ids"]) == counts["exact"] + counts["near"]
+
+
+def test_rows_that_cost_minutes_to_draw_are_drawn_only_for_benchmarks_from_files(tmp_path, monkeypatch):
+    from factory.tasks import _on_demand
+
+    drawn = []
+    plain = _on_demand.OnDemand.__getitem__
+    monkeypatch.setattr(
+        _on_demand.OnDemand, "__getitem__", lambda self, place: drawn.append(place) or plain(self, place)
+    )
+    path = tmp_path / "puzzles.yaml"
+    adapters = "{one: {tasks: [countdown@tiny], max_steps: 1}}"
+    path.write_text(f"study: puzzles\nadapters: {adapters}\nbenchmarks: {{countdown@tiny: {{limit: 5}}}}\n")
+    card, _ = run_gate(prepare(tmp_path / "store", str(path), [], {}, None))
+    assert card["metrics"]["countdown@tiny"]["items"] == 5
+    assert slice(None, None, None) not in drawn
