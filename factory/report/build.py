@@ -13,6 +13,7 @@ from factory.analysis.table import percent, signed
 from factory.core.atomic import write_text
 from factory.core.errors import BadInput, UnknownName
 from factory.report import figures, view
+from factory.report.interference import interference_maps
 from factory.store.store import Store
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def render(store: Store, card: dict[str, Any], matrix: Matrix) -> str:
         views=view.matrix_views(matrix),
         protocols=protocols(matrix),
         curves=view.curve_views(store, variants),
+        interference_maps=interference_maps(store, variants),
         stages=stages,
         stage_figure=figures.stage_bars(stages) if stages else "",
         parts=parts,

@@ -56,7 +56,7 @@ def heat_map(matrix: Matrix, mode: Mode) -> str:
     limit = max(10.0, float(np.nanmax(np.abs(shades)))) if not np.isnan(shades).all() else 10.0
     column = max(1.25, 0.078 * max(map(len, columns), default=0) + 0.15)
     names = 0.09 * max(map(len, rows), default=0)
-    with _drawing(1.0 + names + column * len(columns), 0.75 + 0.46 * len(rows)) as figure:
+    with drawing(1.0 + names + column * len(columns), 0.75 + 0.46 * len(rows)) as figure:
         axes = figure.subplots()
         axes.grid(False)
         image = axes.imshow(shades, cmap="RdBu", vmin=-limit, vmax=limit, aspect="auto")
@@ -76,13 +76,13 @@ def heat_map(matrix: Matrix, mode: Mode) -> str:
         bar = figure.colorbar(image, ax=axes, pad=0.02, fraction=0.05)
         bar.set_label("change against base, points")
         bar.outline.set_visible(False)
-        return _svg(figure, f"heat-{mode}", f"Heat map of the matrix, {mode}; the table below has the same numbers")
+        return svg(figure, f"heat-{mode}", f"Heat map of the matrix, {mode}; the table below has the same numbers")
 
 
 def curve_panel(curves: Sequence[Curve], name: str) -> str:
     """One adapter on one task: the reward and its components by step, a thin line a seed and their smoothed mean."""
     names = ["reward", *dict.fromkeys(f"component:{part}" for curve in curves for part in curve.components())]
-    with _drawing(4.3, 2.7) as figure:
+    with drawing(4.3, 2.7) as figure:
         axes = figure.subplots()
         for colour, series in zip(_cycled(len(names)), names, strict=True):
             label = series.partition(":")[2] or series
@@ -97,13 +97,13 @@ def curve_panel(curves: Sequence[Curve], name: str) -> str:
         axes.set_xlabel("optimizer step")
         figure.legend(loc="outside upper left", ncols=4, handlelength=1.6, columnspacing=1.0)
         first = curves[0]
-        return _svg(figure, name, f"Learning curve of {first.variant} on {first.task}: {', '.join(names)} by step")
+        return svg(figure, name, f"Learning curve of {first.variant} on {first.task}: {', '.join(names)} by step")
 
 
 def stage_bars(stages: Mapping[str, Mapping[str, float]]) -> str:
     """CPU and wall minutes of each stage."""
     names = list(stages)
-    with _drawing(6.4, 0.9 + 0.5 * len(names)) as figure:
+    with drawing(6.4, 0.9 + 0.5 * len(names)) as figure:
         axes = figure.subplots()
         places = np.arange(len(names))
         for shift, key, label, colour in (
@@ -119,13 +119,13 @@ def stage_bars(stages: Mapping[str, Mapping[str, float]]) -> str:
         axes.grid(False, axis="y")
         axes.set_xlabel("minutes, all jobs of the stage together")
         figure.legend(loc="outside upper left", ncols=2)
-        return _svg(figure, "stages", "CPU and wall minutes of each stage; the table below has the same numbers")
+        return svg(figure, "stages", "CPU and wall minutes of each stage; the table below has the same numbers")
 
 
 def part_bars(parts: Mapping[str, Mapping[str, float]]) -> str:
     """Minutes each adapter's training spent on generation, scoring and update."""
     names, kinds = list(parts), list(dict.fromkeys(kind for times in parts.values() for kind in times))
-    with _drawing(6.4, 0.9 + 0.34 * len(names)) as figure:
+    with drawing(6.4, 0.9 + 0.34 * len(names)) as figure:
         axes = figure.subplots()
         left = np.zeros(len(names))
         for colour, kind in zip(_cycled(len(kinds)), kinds, strict=True):
@@ -136,7 +136,7 @@ def part_bars(parts: Mapping[str, Mapping[str, float]]) -> str:
         axes.grid(False, axis="y")
         axes.set_xlabel("minutes of training")
         figure.legend(loc="outside upper left", ncols=4)
-        return _svg(figure, "parts", f"Minutes of training by part ({', '.join(kinds)}) for each adapter")
+        return svg(figure, "parts", f"Minutes of training by part ({', '.join(kinds)}) for each adapter")
 
 
 def _mean_curve(curves: Sequence[Curve], series: str) -> tuple[np.ndarray, np.ndarray]:
@@ -158,7 +158,7 @@ def _cycled(count: int) -> list[str]:
 
 
 @contextmanager
-def _drawing(width_inches: float, height_inches: float) -> Iterator[Figure]:
+def drawing(width_inches: float, height_inches: float) -> Iterator[Figure]:
     """A figure without pyplot: nothing global changes, no window system is asked for."""
     import matplotlib
     from matplotlib.figure import Figure
@@ -167,7 +167,7 @@ def _drawing(width_inches: float, height_inches: float) -> Iterator[Figure]:
         yield Figure(figsize=(width_inches, height_inches), layout="constrained")
 
 
-def _svg(figure: Figure, name: str, label: str) -> str:
+def svg(figure: Figure, name: str, label: str) -> str:
     """The figure as an `<svg>` element: ids made unique by `name`, no prolog, no metadata, no address of any kind."""
     buffer = io.StringIO()
     figure.savefig(
