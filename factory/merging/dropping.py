@@ -1,4 +1,4 @@
-"""The random drop of DARE and DELLA, on rank-one components.
+"""The random drop of DARE and DELLA: on rank-one components for an adapter, on entries for a full model.
 
 An adapter result has to be low-rank again. Dropping entries of an update makes it full-rank noise that truncation then
 keeps part of (0.86 relative error, where plain truncation has 0.73); dropping whole singular components keeps it in
@@ -9,11 +9,21 @@ Singular components and not the rows of the factors: those are arbitrary, (B G, 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from factory.core.errors import BadInput
+from factory.core.hashing import seed_from
 from factory.merging.contract import Settings
-from factory.merging.spaces import balanced
+from factory.merging.entries import Rule
+from factory.merging.spaces import balanced, row_blocks
 from factory.store.factors import Factors
+
+if TYPE_CHECKING:
+    import torch
+
+DIFFERS = (
+    "mergekit rescales by the L1 norm, not by the chance to stay; in an adapter whole rank-one components are dropped"
+)
 
 
 def drop_components(inputs: Sequence[Factors], settings: Settings) -> list[Factors]:
@@ -26,13 +36,58 @@ def drop_components(inputs: Sequence[Factors], settings: Settings) -> list[Facto
     Raises:
         BadInput: density - epsilon is not above 0 or density + epsilon is not below 1.
     """
-    densities = settings.each["density"]
-    spreads = settings.each.get("epsilon", [0.0] * len(inputs))
     rescale = bool(settings.shared["rescale"])
+    return [_drop(*item, rescale) for item in zip(inputs, *_chances(settings), settings.seeds, strict=True)]
+
+
+def drop_entries(inputs: Sequence[Factors], settings: Settings, rule: Rule) -> torch.Tensor:
+    """Drop entries of each update as `drop_components` drops components, ranked within their row, and merge by a rule.
+
+    Args:
+        rule: rows of each update, free to be overwritten, to those of the result.
+
+    Returns:
+        (d_out, d_in), fp32.
+
+    Raises:
+        BadInput: as `drop_components`.
+    """
+    import torch
+
+    rescale, chances = bool(settings.shared["rescale"]), _chances(settings)
+    blocks = []
+    for rows in row_blocks(inputs[0].shape):
+        parts = []
+        for item, density, spread, seed in zip(inputs, *chances, settings.seeds, strict=True):
+            delta = item.delta(rows)
+            if density < 1:
+                generator = torch.Generator().manual_seed(seed_from("entries", seed, rows.start))
+                chance = _by_magnitude(delta, density, spread)
+                kept = torch.rand(delta.shape, generator=generator) < chance
+                delta = delta * kept / chance if rescale else delta * kept
+            parts.append(delta)
+        blocks.append(rule(parts))
+    return torch.cat(blocks)
+
+
+def _chances(settings: Settings) -> tuple[Sequence[float], Sequence[float]]:
+    densities = settings.each["density"]
+    spreads = settings.each.get("epsilon", [0.0] * len(densities))
     for density, spread in zip(densities, spreads, strict=True):
         if density < 1 and spread and not spread < density < 1 - spread:
             raise BadInput(f"density {density:g} with epsilon {spread:g}: density +- epsilon has to be inside (0, 1)")
-    return [_drop(*item, rescale) for item in zip(inputs, densities, spreads, settings.seeds, strict=True)]
+    return densities, spreads
+
+
+def _by_magnitude(delta: torch.Tensor, density: float, spread: float) -> torch.Tensor:
+    """Each entry's chance to stay: from density - spread for the smallest of its row to density + spread."""
+    import torch
+
+    width = delta.shape[1]
+    if not spread or width == 1:
+        return torch.full((1, 1), density)
+    places = delta.abs().argsort(dim=1).argsort(dim=1).float() / (width - 1)
+    return density - spread + 2 * spread * places
 
 
 def _drop(factors: Factors, density: float, spread: float, seed: int, rescale: bool) -> Factors:

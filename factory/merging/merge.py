@@ -150,7 +150,9 @@ def prepare(
     return Work([inputs[i] for i in order], resolved, order, layers or layers_in(shapes), shapes, recipe)
 
 
-def merged_update(work: Work, name: str, seed: int = 0) -> tuple[Factors | torch.Tensor, list[Factors], float | None]:
+def merged_update(
+    work: Work, name: str, seed: int = 0, *, dense: bool = False
+) -> tuple[Factors | torch.Tensor, list[Factors], float | None]:
     """One module's merged update as the method gives it, in factors or dense; the inputs' own; the norm it is to get.
 
     Raises:
@@ -158,7 +160,7 @@ def merged_update(work: Work, name: str, seed: int = 0) -> tuple[Factors | torch
     """
     seeds = [seed_from("merge", seed, item.key, name) for item in work.inputs]
     parts = [module_of(item, name, work.shapes[name]) for item in work.inputs]
-    settings = work.resolved.at(name, work.layers, work.order, seeds)
+    settings = work.resolved.at(name, work.layers, work.order, seeds, dense=dense)
     ready, size = calibrated(work.recipe.calibration, parts, settings)
     return load_method(work.recipe.merge_method).merge(ready, settings), parts, size
 
@@ -170,8 +172,8 @@ def update_of(work: Work, name: str, rank: Rank = "full", seed: int = 0) -> tupl
         CorruptFile: an input holds NaN or Inf.
         WorkFailed: the merged update is not finite.
     """
-    merged, parts, size = merged_update(work, name, seed)
     own = rank_of(rank, name)
+    merged, parts, size = merged_update(work, name, seed, dense=own == "full")
     if own == "full" and not isinstance(merged, Factors):
         _check_finite(merged, name)
         energy = squared_norm(merged)

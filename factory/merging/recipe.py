@@ -75,14 +75,22 @@ class Resolved:
     each: dict[str, list[Setting]]
     fallback: dict[str, list[Setting]]
 
-    def at(self, module: str, layers: int, order: Sequence[int] | None = None, seeds: Sequence[int] = ()) -> Settings:
+    def at(
+        self,
+        module: str,
+        layers: int,
+        order: Sequence[int] | None = None,
+        seeds: Sequence[int] = (),
+        *,
+        dense: bool = False,
+    ) -> Settings:
         """The values for one module.
 
         Args:
             module: its name, `model.layers.0.self_attn.q_proj`.
             layers: how many the base has, for gradients.
             order: of the inputs; as they were named if left out.
-            seeds: passed on.
+            seeds, dense: passed on.
 
         Raises:
             BadInput: no filter of a weight matches the module.
@@ -93,7 +101,7 @@ class Resolved:
             name: [float(self._value(name, settings[i], tensor, t)) for i in (order or range(len(settings)))]
             for name, settings in self.each.items()
         }
-        return Settings(shared, each, seeds)
+        return Settings(shared, each, seeds, dense)
 
     def _value(self, name: str, setting: Setting, tensor: str, t: float) -> Value:
         for candidate in (setting, *self.fallback[name]):

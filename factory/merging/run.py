@@ -20,7 +20,7 @@ from factory.merging.spec import base_text, by_mergekit
 from factory.store.ref import Ref
 from factory.store.store import Store
 
-BAKE_VERSION = 2
+BAKE_VERSION = 3
 
 
 def check_plan(plan: Plan) -> dict[str, Any]:

@@ -224,3 +224,31 @@ def test_against_peft_on_whole_updates(combination: str) -> None:
     model.add_weighted_adapter(["a", "b"], [1.0, 1.0], "both", combination_type=combination, svd_rank=5, **density)
     ours = merged(list(parts), combination.removesuffix("_svd"), rank=5, **({"density": 0.5} if density else {}))
     torch.testing.assert_close(ours, module.get_delta_weight("both").detach(), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("method", ["dare_linear", "dare_ties", "della", "della_linear"])
+def test_full_models_drop_entries_and_not_components(method: str) -> None:
+    """As the papers have it; only an adapter has to stay of low rank. With an epsilon weak entries go first."""
+    from factory.core.hashing import key_of
+    from factory.merging.inputs import Input
+    from factory.merging.merge import prepare, update_of
+    from factory.merging.recipe import parse_recipe
+    from factory.store.factors import AdapterFactors
+
+    part = low_rank(300, 200, 4, seed=1)
+    recipe = parse_recipe({"merge_method": method, "parameters": {"density": 0.4}}, "test")
+    work = prepare([Input("a", key_of("a"), AdapterFactors({"m": part}))], recipe)
+    dense, told = update_of(work, "m", seed=1)
+    assert isinstance(dense, torch.Tensor) and told.lost == 0
+    again, _ = update_of(work, "m", seed=1)
+    assert isinstance(again, torch.Tensor) and torch.equal(dense, again)
+    delta = part.delta()
+    kept, strong = dense != 0, delta.abs() > delta.abs().median(dim=1, keepdim=True).values
+    assert abs(float(kept.float().mean()) - 0.4) < 0.02
+    spread = 0.075 if "della" in method else 0.0  # half of epsilon: the mean over half of a row
+    assert abs(float(kept[strong].float().mean()) - 0.4 - spread) < 0.02
+    mean = float((dense * delta.sign())[strong].mean())
+    if not method.startswith("della") or method == "della_linear":
+        assert abs(mean / float(delta.abs()[strong].mean()) - 1) < 0.05
+    low, _ = update_of(work, "m", rank=2, seed=1)
+    assert isinstance(low, Factors) and low.rank == 2

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from factory.merging.contract import Contract, Parameter, Settings
-from factory.merging.dropping import drop_components
+from factory.merging.dropping import DIFFERS, drop_components, drop_entries
+from factory.merging.entries import weighted_sum
 from factory.merging.spaces import stack
 from factory.merging.weights import effective_weights
 from factory.store.factors import Factors
 
+if TYPE_CHECKING:
+    import torch
+
 CONTRACT = Contract(
-    paper="Yu et al. 2023, Language Models are Super Mario (arXiv 2311.03099); rank-one components instead of entries",
+    paper="Yu et al. 2023, Language Models are Super Mario (arXiv 2311.03099)",
     space="factors",
     parameters={
         "weight": Parameter(1.0, each=True),
@@ -23,10 +28,13 @@ CONTRACT = Contract(
     },
     identity={"density": 1.0},
     needs_seed=True,
-    mergekit_differs="mergekit drops entries and rescales by the L1 norm; an adapter keeps whole rank-one components",
+    mergekit_differs=DIFFERS,
 )
 
 
-def merge(inputs: Sequence[Factors], settings: Settings) -> Factors:
+def merge(inputs: Sequence[Factors], settings: Settings) -> Factors | torch.Tensor:
     """sum_i w_i drop(D_i): unbiased with `rescale`, and still exact factors."""
-    return stack(drop_components(inputs, settings), effective_weights(settings))
+    weights = effective_weights(settings)
+    if settings.dense:
+        return drop_entries(inputs, settings, weighted_sum(weights))
+    return stack(drop_components(inputs, settings), weights)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from factory.merging.consensus import elect
 from factory.merging.contract import Contract, Parameter, Settings
-from factory.merging.dropping import drop_components
+from factory.merging.dropping import DIFFERS, drop_components, drop_entries
 from factory.merging.entries import by_tiles
 from factory.store.factors import Factors
 
@@ -27,10 +27,12 @@ CONTRACT = Contract(
     },
     identity={"density": 1.0},
     needs_seed=True,
-    mergekit_differs="mergekit drops entries and rescales by the L1 norm; an adapter keeps whole rank-one components",
+    mergekit_differs=DIFFERS,
 )
 
 
 def merge(inputs: Sequence[Factors], settings: Settings) -> torch.Tensor:
     """lambda * sum of the w_i drop(D_i) that agree with the elected sign, entry by entry."""
+    if settings.dense:
+        return drop_entries(inputs, settings, lambda parts: elect(parts, settings))
     return by_tiles(drop_components(inputs, settings), lambda parts: elect(parts, settings))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from factory.merging.consensus import elect
 from factory.merging.contract import Contract, Parameter, Settings
-from factory.merging.dropping import drop_components
+from factory.merging.dropping import DIFFERS, drop_components, drop_entries
 from factory.merging.entries import by_tiles
 from factory.store.factors import Factors
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import torch
 
 CONTRACT = Contract(
-    paper="Deep et al. 2024, DELLA-Merging (arXiv 2406.11617), MagPrune; rank-one components instead of entries",
+    paper="Deep et al. 2024, DELLA-Merging (arXiv 2406.11617), MagPrune",
     space="delta",
     parameters={
         "weight": Parameter(1.0, each=True),
@@ -28,7 +28,7 @@ CONTRACT = Contract(
     },
     identity={"density": 1.0},
     needs_seed=True,
-    mergekit_differs="mergekit drops entries and rescales by the L1 norm; an adapter keeps whole rank-one components",
+    mergekit_differs=DIFFERS,
 )
 
 
@@ -38,4 +38,6 @@ def merge(inputs: Sequence[Factors], settings: Settings) -> torch.Tensor:
     The chance to stay goes evenly from density - epsilon for the weakest component to density + epsilon for the
     strongest; what stays is divided by its own chance if `rescale`, so that it is right on average.
     """
+    if settings.dense:
+        return drop_entries(inputs, settings, lambda parts: elect(parts, settings))
     return by_tiles(drop_components(inputs, settings), lambda parts: elect(parts, settings))
