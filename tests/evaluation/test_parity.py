@@ -157,7 +157,7 @@ def test_completions_are_the_harnesss(variants, name, few_shot, who, chat):
         assert sample["resps"] == [[outcome.completions[0]]]
         assert outcome.metrics[metrics[sample["filter"]]] == sample["exact_match"]
         seen.add(outcome.completions[0])
-    assert not OWN_BASE or len(seen) > ITEMS // 3, "the outputs are all alike"
+    assert not OWN_BASE or len(seen) > ITEMS // 10, "the outputs are all alike"
 
 
 def test_extraction_and_comparison_are_the_harnesss_on_made_up_answers():
