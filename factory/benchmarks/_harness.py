@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any
 
 from factory.benchmarks._benchmark import Shots
-from factory.core.records import Row, Verdict
+from factory.core.errors import BadInput
+from factory.core.records import Row, Split, Verdict
+from factory.tasks._dataset import Dataset
 from factory.tasks._task import Source
 
 SHOT_SEED = 1234
@@ -16,6 +18,34 @@ SHOT_SEED = 1234
 INVALID = "[invalid]"
 GREEDY = {"samples": 0, "greedy": True, "max_new_tokens": 256}
 """The harness's default for generation; its own limit of 256 tokens where a task does not say more."""
+
+
+class HeldOut:
+    """The `items` of a benchmark that has a test split and no other; read once while its source stays the same.
+
+    Args:
+        dataset: whose part `test` they are.
+        row: makes an item of one of its rows; None leaves it out.
+    """
+
+    def __init__(self, dataset: Dataset, row: Callable[[Mapping[str, Any]], Row | None]) -> None:
+        self._dataset, self._row = dataset, row
+        self._known: tuple[str, tuple[Row, ...]] | None = None
+
+    def __call__(self, split: Split, source: Source) -> Sequence[Row]:
+        """All items, in the dataset's order.
+
+        Raises:
+            BadInput: another split than `test`, or the rows cannot be had.
+        """
+        name = self._dataset.task
+        if split != "test":
+            raise BadInput(f"benchmark {name} has no {split} split, only test; a task of that name is task:{name}")
+        fingerprint = self._dataset.fingerprint(source)
+        if self._known is None or self._known[0] != fingerprint:
+            made = map(self._row, self._dataset.rows("test", source))
+            self._known = fingerprint, tuple(row for row in made if row is not None)
+        return self._known[1]
 
 
 def drawn_shots(docs: Callable[[Source], Sequence[tuple[str, str]]]) -> Callable[[Source, int, int], list[Shots]]:

@@ -5,14 +5,13 @@ No examples; the answers' texts are compared by log-likelihood, `acc_norm` divid
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Mapping
 from typing import Any
 
 from factory.benchmarks._benchmark import CHOICES, Benchmark
-from factory.benchmarks._harness import GREEDY, by_likelihood, drawn_shots
+from factory.benchmarks._harness import GREEDY, HeldOut, by_likelihood, drawn_shots
 from factory.core.errors import BadInput
-from factory.core.records import Row, Split
+from factory.core.records import Row
 from factory.tasks._dataset import Dataset, Part
 from factory.tasks._task import Source
 
@@ -37,31 +36,14 @@ def _row(plain: Mapping[str, Any]) -> Row:
     return Row(plain["id"], prompt, choices[gold], reference, raw=True, question=plain["question"])
 
 
-@lru_cache(maxsize=4)
-def _read(part: str, source: Source, fingerprint: str) -> tuple[Row, ...]:
-    del fingerprint
-    return tuple(map(_row, DATASET.rows(part, source)))
-
-
-def items(split: Split, source: Source) -> Sequence[Row]:
-    """The 1,172 test items.
-
-    Raises:
-        BadInput: another split.
-    """
-    if split != "test":
-        raise BadInput(f"benchmark arc_challenge has no {split} split, only test")
-    return _read("test", source, DATASET.fingerprint(source))
-
-
 def _examples(source: Source) -> list[tuple[str, str]]:
-    return [(row.prompt, row.gold) for row in _read("train", source, DATASET.fingerprint(source))]
+    return [(row.prompt, row.gold) for row in map(_row, DATASET.rows("train", source))]
 
 
 BENCHMARK = Benchmark(
     name="arc_challenge",
     version=1,
-    items=items,
+    items=HeldOut(DATASET, _row),
     verify=by_likelihood,
     chance=0.25,
     fingerprint=DATASET.fingerprint,

@@ -7,14 +7,13 @@ the same name asks in one of our prompt styles and compares exactly; score it as
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Mapping
+from typing import Any
 
 from factory.benchmarks._benchmark import Benchmark
-from factory.benchmarks._harness import GREEDY, drawn_shots, extracted
-from factory.core.errors import BadInput
+from factory.benchmarks._harness import GREEDY, HeldOut, drawn_shots, extracted
 from factory.core.hashing import key_of
-from factory.core.records import Row, Split, Verdict
+from factory.core.records import Row, Verdict
 from factory.tasks._task import Source
 from factory.tasks.gsm8k import DATASET
 
@@ -43,24 +42,9 @@ def verify(completion: str, row: Row) -> Verdict:
     return Verdict.of(bool(measures(completion, row)["strict-match"]), f"extracted {answer[:40]!r}")
 
 
-@lru_cache(maxsize=2)
-def _items(source: Source, fingerprint: str) -> tuple[Row, ...]:
-    del fingerprint
-    return tuple(
-        Row(key_of(row["question"]), _ask(row["question"]), row["answer"], {}, raw=True, question=row["question"])
-        for row in DATASET.rows("test", source)
-    )
-
-
-def items(split: Split, source: Source) -> Sequence[Row]:
-    """The 1,319 test items.
-
-    Raises:
-        BadInput: another split.
-    """
-    if split != "test":
-        raise BadInput(f"benchmark gsm8k has no {split} split; task:gsm8k has one")
-    return _items(source, DATASET.fingerprint(source))
+def _row(plain: Mapping[str, Any]) -> Row:
+    question = plain["question"]
+    return Row(key_of(question), _ask(question), plain["answer"], {}, raw=True, question=question)
 
 
 def _ask(question: str) -> str:
@@ -74,7 +58,7 @@ def _examples(source: Source) -> list[tuple[str, str]]:
 BENCHMARK = Benchmark(
     name="gsm8k",
     version=1,
-    items=items,
+    items=HeldOut(DATASET, _row),
     verify=verify,
     chance=None,
     fingerprint=DATASET.fingerprint,

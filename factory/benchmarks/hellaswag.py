@@ -11,18 +11,16 @@ which cannot be undone: there a choice's text has one space less than the harnes
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Mapping
 from typing import Any
 
 from factory.benchmarks._benchmark import CHOICES, Benchmark
-from factory.benchmarks._harness import GREEDY, by_likelihood
+from factory.benchmarks._harness import GREEDY, HeldOut, by_likelihood
 from factory.core.errors import BadInput
 from factory.core.hashing import key_of
-from factory.core.records import Row, Split
+from factory.core.records import Row
 from factory.tasks._dataset import Dataset, Part
 from factory.tasks._rows import Fields
-from factory.tasks._task import Source
 
 UPSTREAM: Fields = {"activity_label": str, "ctx_a": str, "ctx_b": str, "endings": list, "label": (str, int)}
 DATASET = Dataset(
@@ -63,27 +61,10 @@ def row_of(plain: Mapping[str, Any]) -> Row:
     return Row(key_of(context, endings), context, endings[gold], reference, raw=True, question=context)
 
 
-@lru_cache(maxsize=2)
-def _items(source: Source, fingerprint: str) -> tuple[Row, ...]:
-    del fingerprint
-    return tuple(map(row_of, DATASET.rows("test", source)))
-
-
-def items(split: Split, source: Source) -> Sequence[Row]:
-    """The 10,042 validation items.
-
-    Raises:
-        BadInput: another split.
-    """
-    if split != "test":
-        raise BadInput(f"benchmark hellaswag has no {split} split, only test (upstream's validation rows)")
-    return _items(source, DATASET.fingerprint(source))
-
-
 BENCHMARK = Benchmark(
     name="hellaswag",
     version=1,
-    items=items,
+    items=HeldOut(DATASET, row_of),
     verify=by_likelihood,
     chance=0.25,
     fingerprint=DATASET.fingerprint,

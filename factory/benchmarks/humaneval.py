@@ -6,15 +6,13 @@ does not.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Mapping
+from typing import Any
 
 from factory.benchmarks._benchmark import Benchmark
-from factory.benchmarks._harness import GREEDY
-from factory.core.errors import BadInput
-from factory.core.records import Row, Split, Verdict
+from factory.benchmarks._harness import GREEDY, HeldOut
+from factory.core.records import Row, Verdict
 from factory.tasks._dataset import Dataset, Part
-from factory.tasks._task import Source
 from factory.verifiers import python
 
 FIELDS = {"task_id": str, "prompt": str, "test": str, "entry_point": str, "canonical_solution": str}
@@ -24,25 +22,9 @@ DATASET = Dataset(
 )  # fmt: skip
 
 
-@lru_cache(maxsize=2)
-def _items(source: Source, fingerprint: str) -> tuple[Row, ...]:
-    del fingerprint
-    rows = []
-    for plain in DATASET.rows("test", source):
-        reference = {"check": plain["test"], "entry_point": plain["entry_point"], "prompt": plain["prompt"]}
-        rows.append(Row(plain["task_id"], plain["prompt"], plain["canonical_solution"], reference, raw=True))
-    return tuple(rows)
-
-
-def items(split: Split, source: Source) -> Sequence[Row]:
-    """The 164 problems.
-
-    Raises:
-        BadInput: another split.
-    """
-    if split != "test":
-        raise BadInput(f"benchmark humaneval has no {split} split, only test")
-    return _items(source, DATASET.fingerprint(source))
+def _row(plain: Mapping[str, Any]) -> Row:
+    reference = {"check": plain["test"], "entry_point": plain["entry_point"], "prompt": plain["prompt"]}
+    return Row(plain["task_id"], plain["prompt"], plain["canonical_solution"], reference, raw=True)
 
 
 def verify(completion: str, row: Row) -> Verdict:
@@ -53,7 +35,7 @@ def verify(completion: str, row: Row) -> Verdict:
 BENCHMARK = Benchmark(
     name="humaneval",
     version=1,
-    items=items,
+    items=HeldOut(DATASET, _row),
     verify=verify,
     chance=None,
     fingerprint=DATASET.fingerprint,

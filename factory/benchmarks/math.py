@@ -5,17 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Mapping
 from typing import Any
 
 from factory.benchmarks import _math_text
 from factory.benchmarks._benchmark import Benchmark
-from factory.benchmarks._harness import GREEDY
-from factory.core.errors import BadInput
+from factory.benchmarks._harness import GREEDY, HeldOut
 from factory.core.hashing import key_of
-from factory.core.records import Row, Split, Verdict
-from factory.tasks._task import Source
+from factory.core.records import Row, Verdict
 from factory.tasks.math import DATASET
 from factory.verifiers import math as verifier
 
@@ -43,28 +40,10 @@ def verify(completion: str, row: Row) -> Verdict:
     return Verdict.of(_math_text.same(answer, row.gold), f"extracted {answer[:40]!r}")
 
 
-@lru_cache(maxsize=2)
-def _items(source: Source, fingerprint: str) -> tuple[Row, ...]:
-    del fingerprint
-    rows = {row.id: row for row in map(row_of, DATASET.rows("test", source))}
-    return tuple(rows.values())
-
-
-def items(split: Split, source: Source) -> Sequence[Row]:
-    """The test problems.
-
-    Raises:
-        BadInput: another split.
-    """
-    if split != "test":
-        raise BadInput(f"benchmark math has no {split} split; task:math has one")
-    return _items(source, DATASET.fingerprint(source))
-
-
 BENCHMARK = Benchmark(
     name="math",
     version=1,
-    items=items,
+    items=HeldOut(DATASET, row_of),
     verify=verify,
     chance=None,
     fingerprint=DATASET.fingerprint,

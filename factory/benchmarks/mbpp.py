@@ -7,14 +7,12 @@ fence.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Mapping
 from typing import Any
 
 from factory.benchmarks._benchmark import Benchmark
-from factory.benchmarks._harness import GREEDY, first_shots
-from factory.core.errors import BadInput
-from factory.core.records import Row, Split, Verdict
+from factory.benchmarks._harness import GREEDY, HeldOut, first_shots
+from factory.core.records import Row, Verdict
 from factory.tasks._dataset import Dataset, Part
 from factory.tasks._task import Source
 from factory.verifiers import python
@@ -44,21 +42,8 @@ def _row(plain: Mapping[str, Any]) -> Row:
     return Row(str(plain["task_id"]), _ask(plain), plain["code"], reference, raw=True, question=plain["text"])
 
 
-@lru_cache(maxsize=2)
-def _items(source: Source, fingerprint: str) -> tuple[Row, ...]:
-    del fingerprint
-    return tuple(_row(plain) for plain in DATASET.rows("test", source) if plain["task_id"] in TEST_IDS)
-
-
-def items(split: Split, source: Source) -> Sequence[Row]:
-    """The 500 test items.
-
-    Raises:
-        BadInput: another split.
-    """
-    if split != "test":
-        raise BadInput(f"benchmark mbpp has no {split} split; task:mbpp has one")
-    return _items(source, DATASET.fingerprint(source))
+def _test_row(plain: Mapping[str, Any]) -> Row | None:
+    return _row(plain) if plain["task_id"] in TEST_IDS else None
 
 
 def _examples(source: Source) -> list[tuple[str, str]]:
@@ -74,7 +59,7 @@ def verify(completion: str, row: Row) -> Verdict:
 BENCHMARK = Benchmark(
     name="mbpp",
     version=1,
-    items=items,
+    items=HeldOut(DATASET, _test_row),
     verify=verify,
     chance=None,
     fingerprint=DATASET.fingerprint,

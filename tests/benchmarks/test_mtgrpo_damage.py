@@ -49,7 +49,7 @@ def test_a_whole_file_is_read(mirror):
 @pytest.mark.parametrize(
     "rows, says",
     [
-        ([row(), row(prompt=None)], "row 1: no a list in 'prompt'"),
+        ([row(), row(prompt=None)], "row 1: no list in 'prompt'"),
         ([row(prompt=[])], "countdown_test.parquet, row 0: expected prompt[0].content"),
         ([row(reward_model={"ground_truth": {"numbers": "1,2"}})], "row 0: expected prompt[0].content"),
         ([row(extra_info={"index": 0})], "difficulty (KeyError: 'difficulty'); the file is not MT-GRPO's"),

@@ -112,7 +112,7 @@ def test_what_a_benchmark_does_not_have_is_named():
         load_benchmark("humanevl")
     for name in COUNTS:
         if name != "spider":
-            with pytest.raises(BadInput, match=f"benchmark {name} has no dev split"):
+            with pytest.raises(BadInput, match=f"benchmark {name} has no dev split, only test"):
                 load_benchmark(name).items("dev", SOURCE)
     assert load_benchmark("task:gsm8k").method == "generate"
     assert load_benchmark("task:gsm8k").pinned == {}
