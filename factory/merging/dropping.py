@@ -21,9 +21,7 @@ from factory.store.factors import Factors
 if TYPE_CHECKING:
     import torch
 
-DIFFERS = (
-    "mergekit rescales by the L1 norm, not by the chance to stay; in an adapter whole rank-one components are dropped"
-)
+DIFFERS = "mergekit rescales by the L1 norm, not by the chance to stay; in an adapter whole components are dropped"
 
 
 def drop_components(inputs: Sequence[Factors], settings: Settings) -> list[Factors]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -130,15 +130,6 @@ def value_at(setting: Setting, tensor: str, t: float) -> Value | None:
     first = int(place)
     share = place - first
     return float((1 - share) * setting[first] + share * setting[min(first + 1, len(setting) - 1)])
-
-
-def leaves(setting: Setting) -> Iterator[Value]:
-    """Every value in a setting."""
-    if not isinstance(setting, list):
-        yield setting
-        return
-    for item in setting:
-        yield from leaves(item["value"] if isinstance(item, dict) else item)
 
 
 def has_gradient(setting: Setting) -> bool:

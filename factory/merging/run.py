@@ -71,7 +71,7 @@ def run_plan(store: Store, plan: Plan, report: Report, *, model: bool = False, o
     """
     check_out(out)
     if by_mergekit(plan.spec) and not model:
-        raise BadInput(f"{plan.recipe.merge_method} is mergekit's and merges whole models; use --to model")
+        raise BadInput(f"{plan.recipe.merge_method} by mergekit merges whole models; use --to model")
     if model and not plan.spec["base"]["path"]:
         raise BadInput("--to model needs the base and the adapters do not name one; give --base")
     if out is None:

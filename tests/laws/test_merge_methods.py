@@ -77,7 +77,7 @@ def test_contract_is_declared(name: str) -> None:
 
 @pytest.mark.parametrize("name", METHODS)
 @given(seed=st.integers(0, 2**16), rank=st.integers(1, 5))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_one_adapter_with_weight_1_is_itself(name: str, seed: int, rank: int) -> None:
     contract = load_method(name).CONTRACT
     if contract.inputs[0] > 1 or contract.identity is None:
@@ -90,7 +90,7 @@ def test_one_adapter_with_weight_1_is_itself(name: str, seed: int, rank: int) ->
 
 @pytest.mark.parametrize("name", METHODS)
 @given(order=st.permutations([0, 1, 2]), weights=st.tuples(*[st.floats(0.1, 2)] * 3))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_order_of_inputs_does_not_matter(name: str, order: list[int], weights: tuple[float, ...]) -> None:
     if load_method(name).CONTRACT.ordered:
         pytest.skip("declared to depend on the order")
@@ -140,7 +140,7 @@ def test_a_lower_rank_is_the_best_one(name: str, rank: Any) -> None:
 
 @pytest.mark.parametrize("name", METHODS)
 @given(seed=st.integers(0, 2**16))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 def test_only_the_update_counts_and_not_how_it_is_factored(name: str, seed: int) -> None:
     """(B G, G^-1 A) is the same adapter for every invertible G."""
     drawn = {"density": 0.5} if "density" in load_method(name).CONTRACT.parameters else {}

@@ -86,7 +86,7 @@ def test_sixteen_adapters_of_ranks_1_to_256(method: str, tmp_path: Path) -> None
     dtype=st.sampled_from([torch.float32, torch.bfloat16, torch.float16]),
     data=st.data(),
 )
-@settings(max_examples=15)
+@settings(max_examples=8)
 def test_a_linear_merge_is_the_sum_of_what_peft_applies(
     ranks: list[int],
     alphas: list[float],

@@ -137,3 +137,22 @@ def test_what_mergekit_ignores_silently_is_refused_by_name() -> None:
     for method, name in [("task_arithmetic", "density"), ("sce", "weight"), ("ram", "weight"), ("ties", "densty")]:
         with pytest.raises(UnknownName, match=f"unknown parameter of {method} '{name}'"):
             parse_recipe({"merge_method": method, "parameters": {name: 0.5}}, "recipe.yaml")
+
+
+def test_nan_that_mergekit_writes_is_no_result(base: Path, tmp_path: Path) -> None:
+    import shutil
+
+    from safetensors.torch import save_file
+
+    from factory.core.errors import WorkFailed
+    from factory.merging.mergekit_door import run
+
+    broken = shutil.copytree(base, tmp_path / "broken")
+    tensors = load_file(base / "model.safetensors")
+    name = "model.layers.0.mlp.up_proj.weight"
+    tensors[name][3, 3] = torch.nan
+    save_file(tensors, broken / "model.safetensors", metadata={"format": "pt"})
+    (tmp_path / "out").mkdir()
+    config = {"merge_method": "passthrough", "models": [{"model": {"model": {"path": str(broken)}}}]}
+    with pytest.raises(WorkFailed, match=f"passthrough wrote NaN or Inf into tensor '{name}'"):
+        run({**config, "dtype": "float32"}, broken, tmp_path / "out")

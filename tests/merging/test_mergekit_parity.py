@@ -37,7 +37,7 @@ DRAWN = [name for name in BOTH if load_method(name).CONTRACT.needs_seed]
     density=st.floats(0.05, 1.0),
     share=st.floats(0.01, 0.3),
 )
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_kernels_agree(
     method: str, seed: int, weights: list[float], switches: tuple[bool, bool], density: float, share: float
 ) -> None:
