@@ -34,7 +34,7 @@ DRAWN = [name for name in BOTH if load_method(name).CONTRACT.needs_seed]
     seed=st.integers(0, 2**16),
     weights=st.lists(st.floats(0.1, 3) | st.floats(-3, -0.1), min_size=2, max_size=4),
     switches=st.tuples(st.booleans(), st.booleans()),
-    density=st.floats(0.05, 1.0),
+    density=st.floats(0.05, 0.99) | st.just(1.0),  # mergekit counts entries in fp32, where nearly all are all
     share=st.floats(0.01, 0.3),
 )
 @settings(max_examples=8, deadline=None)
