@@ -1,16 +1,20 @@
-"""Models and adapters by hub id, through huggingface_hub's own cache."""
+"""Models and adapters by hub id, through huggingface_hub's own cache; every file's hash is compared on arrival."""
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from factory.core.errors import BadInput, WorkFailed
+from factory.core.hashing import file_digest
+from factory.store.hub_errors import patiently
 
 HUB_ID = re.compile(r"^[\w][\w.-]*/[\w][\w.-]*(@[\w./-]+)?$")
 _ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", "card.json")
 _MODEL_FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
+_SHA256_LENGTH, _SHA1_LENGTH = 64, 40
 
 
 def adapter_folder(hub_id: str) -> Path:
@@ -18,9 +22,9 @@ def adapter_folder(hub_id: str) -> Path:
 
     Raises:
         BadInput: no such repository or revision.
-        WorkFailed: the Hub cannot be reached.
+        WorkFailed: the Hub cannot be reached, or what it sends is not what it says it sends.
     """
-    return _snapshot(hub_id, _ADAPTER_FILES, "an adapter")
+    return snapshot(hub_id, _ADAPTER_FILES)
 
 
 def base_folder(text: str) -> Path:
@@ -28,36 +32,74 @@ def base_folder(text: str) -> Path:
 
     Raises:
         BadInput: neither a folder nor a repository.
-        WorkFailed: the Hub cannot be reached.
+        WorkFailed: as `adapter_folder`.
     """
     if Path(text).is_dir():
         return Path(text).resolve()
     if not HUB_ID.match(text):
         raise BadInput(f"base '{text}': no such folder, and not a hub id (user/name)")
-    return _snapshot(text, _MODEL_FILES, "a base model")
+    return snapshot(text, _MODEL_FILES)
 
 
-def _snapshot(text: str, patterns: Sequence[str], what: str) -> Path:
+def snapshot(hub_id: str, patterns: Sequence[str] | None = None) -> Path:
+    """The local snapshot of a repository, `user/name[@revision]`; its last part is the commit.
+
+    A file that is not what its hash says is removed from the cache and asked for once more.
+
+    Args:
+        hub_id: of a model repository.
+        patterns: of the files wanted; None for all.
+
+    Raises:
+        BadInput: no such repository or revision.
+        WorkFailed: as `adapter_folder`.
+    """
+    for last in (False, True):
+        folder = patiently(lambda: _download(hub_id, patterns), hub_id)
+        damaged = list(_damaged(folder))
+        if not damaged:
+            return folder
+        for path in damaged:
+            path.resolve().unlink()
+            path.unlink()
+        if last:
+            names = ", ".join(str(path.relative_to(folder)) for path in damaged)
+            raise WorkFailed(f"'{hub_id}': {names} arrived with another hash than the Hub gives; run again")
+    raise AssertionError("unreachable")
+
+
+def _download(hub_id: str, patterns: Sequence[str] | None) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import (
-        HfHubHTTPError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
+    from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
-    hub_id, _, revision = text.partition("@")
+    name, _, revision = hub_id.partition("@")
+    allowed = list(patterns) if patterns is not None else None
     try:
-        return Path(snapshot_download(hub_id, revision=revision or None, allow_patterns=list(patterns)))
+        return Path(snapshot_download(name, revision=revision or None, allow_patterns=allowed))
     except RepositoryNotFoundError as error:
         raise BadInput(
-            f"'{text}' is {what} neither in the store, nor a folder, nor on the Hub; a private one needs HF_TOKEN"
+            f"'{hub_id}' is neither in the store, nor a folder, nor on the Hub; a private one needs HF_TOKEN"
         ) from error
     except RevisionNotFoundError as error:
-        raise BadInput(f"'{text}': '{hub_id}' on the Hub has no revision '{revision}'") from error
-    except LocalEntryNotFoundError as error:
-        raise WorkFailed(
-            f"'{text}' is not here and the Hub cannot be reached; check the network or HF_HUB_OFFLINE"
-        ) from error
-    except HfHubHTTPError as error:
-        raise WorkFailed(f"'{text}': the Hub answered: {' '.join(str(error).split())}") from error
+        raise BadInput(f"'{hub_id}': '{name}' on the Hub has no revision '{revision}'") from error
+
+
+def _damaged(folder: Path) -> Iterator[Path]:
+    """Files of a snapshot whose content is not what its name in the cache says.
+
+    The cache names a blob by the Hub's entity tag: the SHA-256 of a large file, git's SHA-1 of a small one. Where the
+    file system has no links there are no such names, and nothing can be said.
+    """
+    for path in sorted(folder.rglob("*")):
+        if path.is_symlink() and path.is_file():
+            blob = path.resolve()
+            name = blob.name
+            digest = {_SHA256_LENGTH: file_digest, _SHA1_LENGTH: git_digest}.get(len(name))
+            if digest is not None and digest(blob) != name:
+                yield path
+
+
+def git_digest(path: Path) -> str:
+    """Git's SHA-1 (hex) of a file as a blob."""
+    content = path.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()

@@ -94,6 +94,36 @@ class Store:
         Raises:
             StoreError: the store cannot be written.
         """
+
+        def fill(out: Path, state: Path) -> None:
+            meter = Meter()
+            fields = make(out, state)
+            write_json(out / CARD, _card(ref, fields, meter, out))
+
+        return self._publish(ref, fill)
+
+    def take_in(self, ref: Ref, fill: Callable[[Path], None]) -> Path:
+        """Keep a thing that was finished elsewhere, with the card it brings, unless it is here already.
+
+        Args:
+            ref: what its card says it is.
+            fill: called with the empty folder; copies every file there, the card too.
+
+        Raises:
+            CorruptFile: the card is another thing's, or a file is not what the card says.
+            StoreError: the store cannot be written.
+        """
+
+        def checked(out: Path, _state: Path) -> None:
+            fill(out)
+            if check_sizes(out)["ref"] != ref.to_json():
+                raise CorruptFile(f"{out / CARD}: belongs to another thing than {ref.title}")
+            check_hashes(out)
+
+        return self._publish(ref, checked)
+
+    def _publish(self, ref: Ref, fill: Callable[[Path, Path], None]) -> Path:
+        """Fill a folder under the key's lock and rename it into place, unless it is there."""
         area = self.root / ".work" / ref.key
         with clear_os_errors(self.root):
             area.mkdir(parents=True, exist_ok=True)
@@ -107,9 +137,7 @@ class Store:
             shutil.rmtree(out, ignore_errors=True)
             out.mkdir(parents=True)
             state.mkdir(exist_ok=True)
-            meter = Meter()
-            fields = make(out, state)
-            write_json(out / CARD, _card(ref, fields, meter, out))
+            fill(out, state)
             publish_folder(out, self.path(ref))
             shutil.rmtree(area, ignore_errors=True)
         return self.path(ref)
