@@ -219,15 +219,9 @@ def _about_evaluation(ref: Ref, evaluation: Mapping[str, Any] | None) -> list[st
 def _meant_for_all(about: Mapping[str, Any]) -> list[str]:
     """Texts that may stand in the folder although a variable of this machine happens to hold the same."""
     results = (about["evaluation"] or {}).get("results") or []
-    names = [result["benchmark"] for result in results]
-    return [
-        about["repo"],
-        about["ref"].title,
-        *((about["base"] or {}).values()),
-        *about["tasks"],
-        *names,
-        "lora-factory",
-    ]
+    base = about["base"] or {}
+    names = [about["repo"], about["ref"].title, base.get("repo"), base.get("revision"), "lora-factory"]
+    return [name for name in [*names, *about["tasks"], *(result["benchmark"] for result in results)] if name]
 
 
 def _yaml(value: Any) -> str:

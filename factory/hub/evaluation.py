@@ -33,8 +33,8 @@ def evaluation_of(store: Store, ref: Ref, card: Mapping[str, Any]) -> dict[str, 
         CorruptFile, StoreError: a cell is damaged or missing.
     """
     matrix, outdated = _row(store, ref)
+    brought = card.get("evaluation")
     if matrix is None:
-        brought = card.get("evaluation")
         return dict(brought) if isinstance(brought, dict) else None
     name = BASE if ref.kind == "base" else f"{ref.kind}:{ref.name}"
     results = []
@@ -49,7 +49,7 @@ def evaluation_of(store: Store, ref: Ref, card: Mapping[str, Any]) -> dict[str, 
     modes = matrix.modes()
     return {
         "seed": matrix.seeds[0],
-        "results": results,
+        "results": _with_more_items(results, (brought or {}).get("results") or []),
         "interference": [line for mode in modes for line in _interference(matrix, name, mode)],
         "notes": [line for line in notes(matrix, modes[0]) if "Not scored yet" not in line and "Holm" not in line],
         "stale": [*outdated, *_stale(matrix, name)],
@@ -90,7 +90,7 @@ def _loose(store: Store, ref: Ref, name: str) -> tuple[dict[tuple[str, str, int]
     bases: list[tuple[Ref, Mapping[str, Any]]] = []
     older = 0
     for cell in store.refs("cell"):
-        if cell.base != ref.base or cell.seed != ref.seed:
+        if cell.base != ref.base:
             continue
         card = store.card(cell)
         if card.get("variant") == name and card.get("parents") == [ref.key]:
@@ -99,16 +99,27 @@ def _loose(store: Store, ref: Ref, name: str) -> tuple[dict[tuple[str, str, int]
             older += 1
         if card.get("variant") == BASE:
             bases.append((cell, card))
+    # Under the variant's seed: a cell scored by hand is of the seed that was said then.
     found = {(name, benchmark, ref.seed): load_cell(store, cell) for benchmark, (cell, _) in mine.items()}
-    for cell, card in bases:
-        benchmark = card["benchmark"]
-        if name != BASE and benchmark in mine and _asked(card) == _asked(mine[benchmark][1]):
+    for cell, told_of_base in bases:
+        benchmark = told_of_base["benchmark"]
+        if name != BASE and benchmark in mine and _asked(told_of_base) == _asked(mine[benchmark][1]):
             found[BASE, benchmark, ref.seed] = load_cell(store, cell)
     return found, ["it was scored before it was built again, and not since"] if older and not mine else []
 
 
+def _with_more_items(own: list[dict[str, Any]], brought: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Own results, and of a pulled variant those it brought where they are of more items or there are no own ones."""
+    found = {(result["benchmark"], result["mode"]): result for result in brought}
+    for result in own:
+        there = found.get((result["benchmark"], result["mode"]))
+        if there is None or result["items"] >= there["items"]:
+            found[result["benchmark"], result["mode"]] = result
+    return list(found.values())
+
+
 def _asked(card: Mapping[str, Any]) -> tuple[Any, ...]:
-    return card.get("decoding"), card.get("data"), card.get("split")
+    return card.get("decoding"), card.get("data"), card.get("split"), card["ref"]["seed"]
 
 
 def _result(matrix: Matrix, name: str, benchmark: str, mode: Mode, effect: Effect | None) -> dict[str, Any] | None:

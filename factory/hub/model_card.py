@@ -86,7 +86,7 @@ def render(about: Mapping[str, Any], template: Path | None = None) -> str:
     Raises:
         BadInput: the template cannot be read or used.
     """
-    from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader, StrictUndefined, TemplateError
+    from jinja2 import ChainableUndefined, ChoiceLoader, Environment, FileSystemLoader, PackageLoader, TemplateError
 
     loaders: list[Any] = [PackageLoader("factory.hub", "templates")]
     name = TEMPLATE
@@ -97,8 +97,13 @@ def render(about: Mapping[str, Any], template: Path | None = None) -> str:
         name = template.name
         if name == TEMPLATE:
             loaders.reverse()
+    # Chainable: cards of different kinds and ages have different fields, and what one lacks is left out.
     environment = Environment(
-        loader=ChoiceLoader(loaders), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
+        loader=ChoiceLoader(loaders),
+        undefined=ChainableUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,
     )
     environment.filters.update(percent=percent, signed=signed, cell=_cell)
     try:
