@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from factory.core.discover import load, names
 from factory.core.errors import BadInput, UnknownName
+from factory.core.hashing import digest
 from factory.core.records import Row, Split, Verdict
 from factory.tasks._find import find_task, stem_of, task_names
 from factory.tasks._task import Source, Task
@@ -45,6 +47,7 @@ class Benchmark:
         chat: whether prompts stand in the chat template; None where the tokenizer has one.
         delimiter: between a question and its answer, where they are plain text.
         task: the task whose held-out rows these are, by name; "" for none.
+        size: how many items its test split has, for estimates before they are read; None where that is not known.
         origin, licence, summary: for the catalogue.
     """
 
@@ -63,6 +66,7 @@ class Benchmark:
     chat: bool | None = None
     delimiter: str = " "
     task: str = ""
+    size: int | None = None
     origin: str = ""
     licence: str = ""
     summary: str = ""
@@ -92,8 +96,10 @@ class Benchmark:
 
         Raises:
             UnknownName: it has no such metric.
-            BadInput: worked examples for a benchmark that has none.
+            BadInput: worked examples for a benchmark that has none, samples where nothing is sampled.
         """
+        if self.method != GENERATE and (decoding.get("samples") or not decoding.get("greedy", True)):
+            raise BadInput(f"{where}benchmark {self.name} draws no samples; leave samples and greedy out for it")
         if self.method != LM_EVAL and decoding.get("metric") not in (None, *self.metrics):
             raise UnknownName("metric", str(decoding["metric"]), self.metrics, f"{where}benchmark {self.name}")
         if decoding.get("few_shot") and self.shots is _no_shots and self.method != LM_EVAL:
@@ -106,6 +112,11 @@ def of_task(task: Task) -> Benchmark:
         task.name, task.version, task.rows, task.verify, task.chance, task.fingerprint,
         task=task.name, origin=task.origin, licence=task.licence, summary=task.summary,
     )  # fmt: skip
+
+
+def task_benchmark(name: str) -> str:
+    """The name under which a task's held-out rows are a benchmark: its own unless a benchmark has it."""
+    return f"task:{name}" if name in names("factory.benchmarks") else name
 
 
 def load_benchmark(name: str, where: str = "") -> Benchmark:
@@ -142,11 +153,17 @@ def _of_lm_eval(name: str) -> Benchmark:
         del split, source
         return ()
 
+    def fingerprint(source: Source) -> str:
+        del source
+        file = Path(name.partition(":")[2])
+        own = f", file {digest(file.read_bytes().hex())}" if file.suffix in (".yaml", ".yml") else ""
+        return f"lm_eval {installed}{own}"
+
     def verify(completion: str, row: Row) -> Verdict:
         raise NotImplementedError(f"{name} is scored by lm-evaluation-harness")
 
     return Benchmark(
-        name, 1, items, verify, None, lambda _: f"lm_eval {installed}",
+        name, 1, items, verify, None, fingerprint,
         method=LM_EVAL, metrics=("",), pinned={"samples": 0, "greedy": True}, chat=False,
         origin="lm-evaluation-harness", summary=f"{name.partition(':')[2]}, run by lm-evaluation-harness",
     )  # fmt: skip

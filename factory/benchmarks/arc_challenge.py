@@ -52,6 +52,7 @@ BENCHMARK = Benchmark(
     pinned=GREEDY,
     shots=drawn_shots(_examples),
     chat=False,
+    size=1172,
     origin=DATASET.hub,
     licence="CC BY-SA 4.0",
     summary="grade-school science questions, the harder ones; four answers",

@@ -69,6 +69,7 @@ BENCHMARK = Benchmark(
     shots=drawn_shots(_examples),
     chat=False,
     task="gsm8k",
+    size=1319,
     origin=DATASET.hub,
     licence="MIT",
     summary="grade-school word problems, five examples, as lm-evaluation-harness asks them",

@@ -72,6 +72,7 @@ BENCHMARK = Benchmark(
     metrics=("acc_norm", "acc"),
     pinned=GREEDY,
     chat=False,
+    size=10042,
     origin=DATASET.hub,
     licence="MIT",
     summary="which of four endings a text has",

@@ -42,6 +42,7 @@ BENCHMARK = Benchmark(
     metrics=("pass@1",),
     pinned={**GREEDY, "max_new_tokens": 1024, "stop": ["\nclass", "\ndef", "\n#", "\nif", "\nprint"]},
     chat=False,
+    size=164,
     origin=DATASET.hub,
     licence="MIT",
     summary="Python functions from their docstrings",

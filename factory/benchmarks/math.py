@@ -52,6 +52,7 @@ BENCHMARK = Benchmark(
     pinned=PINNED,
     chat=False,
     task="math",
+    size=5000,
     origin=DATASET.hub,
     licence="MIT",
     summary="competition problems in seven subjects, no examples, as lm-evaluation-harness asks them",

@@ -20,6 +20,7 @@ BENCHMARK = replace(
     name="math500",
     items=HeldOut(DATASET, math.row_of),
     fingerprint=DATASET.fingerprint,
+    size=500,
     origin=DATASET.hub,
     summary="500 of MATH's test problems, asked as math is",
 )

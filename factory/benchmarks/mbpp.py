@@ -1,8 +1,7 @@
 """MBPP (Austin et al. 2021, arXiv 2108.07732): short Python programs from a sentence, with three worked examples.
 
 Prompt, examples and stop are lm-evaluation-harness's (task mbpp, version 1: items 11 to 510, examples 2, 3 and 4).
-Tests run in the sandbox, and code is taken from a fenced block or as it stands; the harness scores 0 without a closed
-fence.
+Tests run in the sandbox. The harness runs a completion as it stands; here the code of a fenced block counts too.
 """
 
 from __future__ import annotations
@@ -70,6 +69,7 @@ BENCHMARK = Benchmark(
     chat=False,
     delimiter="",
     task="mbpp",
+    size=500,
     origin=DATASET.hub,
     licence="CC BY 4.0",
     summary="short Python programs from a sentence and three tests",

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from factory.benchmarks._benchmark import CHOICES, GENERATE
 from factory.core.recipes import AdapterRecipe, EmbeddedRecipe
 from factory.core.study import WeightSearch
 
 WARMUP_SECONDS_PER_DEMONSTRATION = 2.4e-3
 TRAIN_SECONDS_PER_COMPLETION = 6e-3
 SCORE_SECONDS_PER_COMPLETION = 2e-3
+SCORED_TOKENS = 40
+SCORE_SECONDS_PER_EXAMPLE = 0.1
+CHOOSE_SECONDS_PER_ITEM = 0.03
 IMPORTS_SECONDS = 8.0
 GATE_SECONDS = 2.0
 REDRAWING = ("dapo", "mt_grpo")
@@ -45,10 +49,17 @@ def exaflop(recipe: AdapterRecipe, parameters: float) -> tuple[float, float]:
     return 2 * parameters * sampled / 1e18, 6 * parameters * trained / 1e18
 
 
-def cell(decoding: dict[str, Any]) -> float:
-    """Of scoring one variant on one benchmark; 500 items where there is no limit."""
-    items, each = int(decoding["limit"] or 500), int(decoding["samples"]) + int(decoding["greedy"])
-    return items * each * SCORE_SECONDS_PER_COMPLETION
+def cell(decoding: dict[str, Any], size: int | None, method: str = GENERATE) -> float:
+    """Of scoring one variant on a benchmark of `size` items, 500 where that is not known.
+
+    Worked examples make prompts so long that reading them is most of the work; so it is where choices are compared.
+    """
+    items = min(size or 500, int(decoding["limit"] or size or 500))
+    if method == CHOICES:
+        return items * (CHOOSE_SECONDS_PER_ITEM + (decoding["few_shot"] or 0) * SCORE_SECONDS_PER_EXAMPLE)
+    each = int(decoding["samples"]) + int(decoding["greedy"])
+    written = each * SCORE_SECONDS_PER_COMPLETION * max(1.0, decoding["max_new_tokens"] / SCORED_TOKENS)
+    return float(items * (written + (decoding["few_shot"] or 0) * SCORE_SECONDS_PER_EXAMPLE))
 
 
 def search(options: WeightSearch, tasks: int) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from factory.benchmarks._benchmark import LM_EVAL, Benchmark, load_benchmark
+from factory.benchmarks._benchmark import LM_EVAL, Benchmark, load_benchmark, task_benchmark
 from factory.core import discover
 from factory.core.errors import BadInput, UnknownName
 from factory.core.hashing import key_of
@@ -215,7 +215,7 @@ def plan_cell(
     }
     needs = tuple(item for item in (made, ref) if item is not None)
     cell = Ref(where.label, "cell", f"{title}-on-{benchmark.name}".replace(":", ".").replace("/", "."), seed, key)
-    cost = estimate.cell(decoding)
+    cost = estimate.cell(decoding, benchmark.size, benchmark.method)
     return plan.add(Job(cell, "matrix", "factory.evaluation.score:build_cell", spec, tuple(dict.fromkeys(needs)), cost))
 
 
@@ -315,7 +315,8 @@ class _SeedPlan:
 
         assert merge.search is not None
         plain = merge.search.model_dump()
-        decoding = {task: self.study.decoding_of(task).model_dump() for task in trained}
+        # What a study says of the public benchmark gsm8k is not about the task of that name, which is searched on.
+        decoding = {task: self.study.decoding_of(task_benchmark(task)).model_dump() for task in trained}
         tasks = {task: task_identity(task, self.source) for task in trained}
         versions = {method: load_method(method).CONTRACT.version for method in merge.search.methods}
         key = key_of("search", weight_search.VERSION, merge_key(spec), plain, decoding, tasks, versions, self.seed)

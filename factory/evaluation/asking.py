@@ -57,7 +57,7 @@ class Asker:
         return max(1, sequences_at_once(self.model, longest) // max(self.decoding.samples, 1))
 
     def ask(self, rows: Sequence[Row], seed: int) -> tuple[list[Outcome], int]:
-        """The outcomes of some items, and how many prompts lost tokens because the model does not read that many."""
+        """The outcomes of some items, and how many of them lost tokens because the model does not read that many."""
         return self._choices(rows) if self.benchmark.method == CHOICES else self._completions(rows, seed)
 
     def text(self, row: Row) -> str:
@@ -127,9 +127,18 @@ class Asker:
             for row, context in zip(rows, contexts, strict=True)
             for choice in row.reference["choices"]
         ]
+        places = [row for row in rows for _ in row.reference["choices"]]
+        for row, pair in zip(places, pairs, strict=True):
+            if not all(pair):
+                raise BadInput(f"benchmark {self.benchmark.name}, item {row.id}: its prompt or a choice has no tokens")
         found = iter(log_likelihoods(self.model, pairs, self.limit))
         outcomes = [self._chosen(row, [next(found) for _ in row.reference["choices"]]) for row in rows]
-        return outcomes, sum(len(before) + len(after) > self.limit + 1 for before, after in pairs)
+        cut = {
+            row.id
+            for row, (before, after) in zip(places, pairs, strict=True)
+            if len(before) + len(after) > self.limit + 1
+        }
+        return outcomes, len(cut)
 
     def _chosen(self, row: Row, likelihoods: Sequence[float]) -> Outcome:
         choices, gold = row.reference["choices"], row.reference["gold"]

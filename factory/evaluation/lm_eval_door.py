@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from factory.core.errors import BadInput, UnknownName
@@ -21,8 +21,6 @@ CODE = ("humaneval", "mbpp")
 @lru_cache(maxsize=1)
 def _manager() -> Any:
     """The harness's list of tasks; reading its thousands of files takes ten seconds, so it is done once."""
-    # Without a network each miss would cost five retries.
-    os.environ.setdefault("HF_HUB_OFFLINE", "1") if os.environ.get("FACTORY_DATA") else None
     from lm_eval.tasks import TaskManager
 
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
@@ -34,7 +32,7 @@ def check(name: str, where: str = "") -> None:
 
     Raises:
         UnknownName: no task or group has that name; the nearest one is suggested.
-        BadInput: a task that runs model code outside any sandbox.
+        BadInput: a file that is not there, or a task that runs model code outside any sandbox.
     """
     prefix = f"{where}: " if where else ""
     if name.startswith(CODE):
@@ -43,6 +41,8 @@ def check(name: str, where: str = "") -> None:
             "the harness's prompts and runs code in the sandbox"
         )
     if name.endswith((".yaml", ".yml")):
+        if not Path(name).is_file():
+            raise BadInput(f"{prefix}lm_eval:{name}: no such file; give a task's file or its name in the harness")
         return
     known = _manager().all_tasks
     if name not in known:
@@ -65,15 +65,15 @@ def run(model: Any, tokenizer: Any, name: str, decoding: Decoding) -> dict[str, 
     manager = TaskManager(include_defaults=False) if name.endswith((".yaml", ".yml")) else _manager()
     try:
         tasks = manager.load([name])
-        for task in _leaves(tasks):
-            if decoding.few_shot is not None and decoding.few_shot != 0:
-                task.set_config("num_fewshot", decoding.few_shot)
-            task.set_fewshot_seed(SHOT_SEED)
+        for task in tasks["tasks"].values():
+            _set_shots(task, decoding.few_shot, name)
         harness = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=BATCH)
         found = evaluate(
             lm=harness, task_dict=tasks, limit=decoding.limit, bootstrap_iters=0, log_samples=True,
             apply_chat_template=bool(decoding.chat_template), fewshot_as_multiturn=bool(decoding.chat_template),
         )  # fmt: skip
+    except BadInput:
+        raise
     except (OSError, ConnectionError, ValueError) as error:
         told = " ".join(str(error).split())[:200]
         raise BadInput(f"benchmark lm_eval:{name}: cannot be run ({type(error).__name__}: {told})") from error
@@ -87,12 +87,14 @@ def run(model: Any, tokenizer: Any, name: str, decoding: Decoding) -> dict[str, 
     return {"outcomes": outcomes, "prompts": prompts, "harness": harness_says}
 
 
-def _leaves(tasks: Mapping[Any, Any]) -> Iterator[Any]:
-    for value in tasks.values():
-        if isinstance(value, Mapping):
-            yield from _leaves(value)
-        else:
-            yield value
+def _set_shots(task: Any, number: int | None, name: str) -> None:
+    """The worked examples of a task, as the harness's own command sets them; there a task may fix their number at 0."""
+    own = task.get_config("num_fewshot")
+    if number and own == 0:
+        told = f"the harness asks {task.task_name} without examples"
+        raise BadInput(f"benchmark lm_eval:{name}: {told}; take few_shot out")
+    task.set_config("num_fewshot", (own or 0) if number is None else number)
+    task.set_fewshot_seed(SHOT_SEED)
 
 
 def _by_item(samples: list[dict[str, Any]]) -> dict[int, dict[str, Any]]:

@@ -107,7 +107,7 @@ def test_what_a_benchmark_does_not_have_is_named():
     with pytest.raises(UnknownName, match="unknown metric 'acc'; known: flexible-extract, strict-match"):
         load_benchmark("gsm8k").check(Decoding(metric="acc").model_dump(), "")
     with pytest.raises(BadInput, match="hellaswag has no worked examples"):
-        load_benchmark("hellaswag").check(Decoding(few_shot=3).model_dump(), "")
+        load_benchmark("hellaswag").check(Decoding(few_shot=3, samples=0).model_dump(), "")
     with pytest.raises(UnknownName, match="did you mean 'humaneval'"):
         load_benchmark("humanevl")
     for name in COUNTS:
