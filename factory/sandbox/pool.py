@@ -25,6 +25,7 @@ class LanesDied(WorkFailed):
 
 
 ATTEMPTS = 4
+"""Fresh lanes that one job may end; a lane that was idle may have died before it got the job."""
 
 
 def cores() -> int:
@@ -51,12 +52,14 @@ class Pool:
             LanesDied: they die again and again.
         """
         with self._free:
-            for _ in range(ATTEMPTS):
-                lane = self._take()
+            died = 0
+            while died < ATTEMPTS:
+                lane, is_new = self._take()
                 try:
                     result = work(lane)
                 except LaneDied:
                     self._drop(lane)
+                    died += is_new
                     continue
                 except BaseException:
                     self._drop(lane)  # interrupted half-way: its sockets may hold half an answer
@@ -65,19 +68,20 @@ class Pool:
                 return result
         raise LanesDied(f"{ATTEMPTS} {self.kind.name} sandboxes in a row died on one job")
 
-    def _take(self) -> Lane:
+    def _take(self) -> tuple[Lane, bool]:
+        """An idle lane, else a new one; also gives whether it is new."""
         with self._lock:
             if self._closed:
                 raise LanesDied(f"the {self.kind.name} sandboxes were closed")
             lane = self._idle.pop() if self._idle else None
         if lane is not None and lane.process.poll() is None:
-            return lane
+            return lane, False
         if lane is not None:  # it died while nobody used it, which says nothing about this job
             self._drop(lane)
         lane = Lane(self.kind)
         with self._lock:
             self._all.add(lane)
-        return lane
+        return lane, True
 
     def _give(self, lane: Lane) -> None:
         with self._lock:
