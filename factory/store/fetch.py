@@ -54,18 +54,22 @@ def snapshot(hub_id: str, patterns: Sequence[str] | None = None) -> Path:
         BadInput: no such repository or revision.
         WorkFailed: as `adapter_folder`.
     """
-    for last in (False, True):
-        folder = patiently(lambda: _download(hub_id, patterns), hub_id)
-        damaged = list(_damaged(folder))
-        if not damaged:
-            return folder
-        for path in damaged:
-            path.resolve().unlink()
-            path.unlink()
-        if last:
-            names = ", ".join(str(path.relative_to(folder)) for path in damaged)
-            raise WorkFailed(f"'{hub_id}': {names} arrived with another hash than the Hub gives; run again")
-    raise AssertionError("unreachable")
+    folder = patiently(lambda: _download(hub_id, patterns), hub_id)
+    damaged = list(_damaged(folder))
+    if not damaged:
+        return folder
+    for path in damaged:
+        _forget(path)
+    folder = patiently(lambda: _download(hub_id, patterns), hub_id)
+    again = list(_damaged(folder))
+    for path in again:
+        _forget(path)
+    # Without a network nothing brings a forgotten file back, and huggingface_hub gives the folder as it is.
+    lost = [*again, *(path for path in damaged if path not in again and not path.is_file())]
+    if lost:
+        names = ", ".join(str(path.relative_to(folder)) for path in sorted(lost))
+        raise WorkFailed(f"'{hub_id}': {names} arrived with another hash than the Hub gives; run again")
+    return folder
 
 
 def _download(hub_id: str, patterns: Sequence[str] | None) -> Path:
@@ -87,16 +91,22 @@ def _download(hub_id: str, patterns: Sequence[str] | None) -> Path:
 def _damaged(folder: Path) -> Iterator[Path]:
     """Files of a snapshot whose content is not what its name in the cache says.
 
-    The cache names a blob by the Hub's entity tag: the SHA-256 of a large file, git's SHA-1 of a small one. Where the
-    file system has no links there are no such names, and nothing can be said.
+    A snapshot's file is a link to a blob that is named by the Hub's entity tag: the SHA-256 of a large file, git's
+    SHA-1 of a small one. (The blob may be a link itself, into a store that Xet files share.) Where the file system has
+    no links there are no such names, and nothing can be said.
     """
     for path in sorted(folder.rglob("*")):
         if path.is_symlink() and path.is_file():
-            blob = path.resolve()
-            name = blob.name
+            name = path.readlink().name
             digest = {_SHA256_LENGTH: file_digest, _SHA1_LENGTH: git_digest}.get(len(name))
-            if digest is not None and digest(blob) != name:
+            if digest is not None and digest(path) != name:
                 yield path
+
+
+def _forget(path: Path) -> None:
+    """Remove a snapshot's file from the cache, so that it is downloaded again."""
+    for place in (path.resolve(), path.parent / path.readlink(), path):
+        place.unlink(missing_ok=True)
 
 
 def git_digest(path: Path) -> str:
