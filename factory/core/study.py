@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from factory.core.config import Strict, parse, read_yaml, with_overrides
-from factory.core.errors import BadInput
+from factory.core.errors import BadInput, UnknownName
 from factory.core.ranks import parse_ranks
 from factory.core.recipes import EmbeddedRecipe, Positive, adapter_recipe, find_recipe
 
@@ -131,6 +131,34 @@ class Contamination(Strict):
     share: Annotated[float, Field(gt=0, le=1)] = 0.8
 
 
+class Curves(Strict):
+    """Learning curves on held-out items: adapters as they were during training are scored too.
+
+    Attributes:
+        every: optimizer steps between two points; step 0 is the base, the last one the finished adapter.
+        limit: items of each benchmark, the first ones; None is as many as the study scores.
+        benchmarks: which of the study's; None is all.
+        adapters: which of the study's; None is all.
+    """
+
+    every: Positive = 10
+    limit: Positive | None = 100
+    benchmarks: list[str] | None = None
+    adapters: list[str] | None = None
+
+
+class Joint(Strict):
+    """How adapters that share their tasks, under different strategies, are compared.
+
+    Attributes:
+        against: adapters that the others are compared with; None is the first of them.
+        thresholds: accuracies of the worst task; the steps to reach each are told.
+    """
+
+    against: list[str] | None = None
+    thresholds: list[Annotated[float, Field(gt=0, lt=1)]] = [0.5]
+
+
 class Study(Strict):
     """A whole experiment.
 
@@ -145,6 +173,8 @@ class Study(Strict):
         benchmarks: benchmark or task name -> overrides of `decoding`.
         decoding: how completions are drawn, unless a benchmark says otherwise.
         contamination: what to do about benchmark items that the adapters train on.
+        curves: learning curves on held-out items; None is none.
+        joint: how adapters of the same tasks are compared.
     """
 
     study: Name
@@ -157,6 +187,8 @@ class Study(Strict):
     benchmarks: Annotated[dict[str, dict[str, Any] | None], Field(min_length=1)]
     decoding: Decoding = Decoding()
     contamination: Contamination = Contamination()
+    curves: Curves | None = None
+    joint: Joint = Joint()
 
     @field_validator("seeds")
     @classmethod
@@ -164,6 +196,24 @@ class Study(Strict):
         if len(set(seeds)) != len(seeds):
             raise ValueError(f"a seed is given twice: {seeds}")
         return seeds
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Study:
+        curves = self.curves or Curves()
+        for where, kind, names, known in (
+            ("curves.benchmarks", "benchmark", curves.benchmarks, self.benchmarks),
+            ("curves.adapters", "adapter", curves.adapters, self.adapters),
+            ("joint.against", "adapter", self.joint.against, self.adapters),
+        ):
+            for name in names or []:
+                if name not in known:
+                    raise ValueError(str(UnknownName(kind, name, known, where)))
+        return self
+
+    def curve_of(self, adapter: str) -> Curves | None:
+        """What is asked of an adapter's learning curve; None if it has none."""
+        wanted = self.curves is not None and (self.curves.adapters is None or adapter in self.curves.adapters)
+        return self.curves if wanted else None
 
     def recipe(self, name: str) -> Any:
         """The resolved recipe of one of the study's adapters."""
@@ -178,6 +228,18 @@ class Study(Strict):
         over = self.benchmarks.get(benchmark) or {}
         plain = {**self.decoding.model_dump(), **(pinned or {}), **over}
         return parse(Decoding, plain, f"study {self.study}, benchmark {benchmark}")
+
+    def curve_decoding(self, curve: Curves, benchmark: str, pinned: Mapping[str, Any] | None = None) -> Decoding:
+        """How a learning curve's points are scored: as the matrix is, on fewer items; where there are samples, by them.
+
+        Args:
+            pinned: by the benchmark itself.
+        """
+        whole = self.decoding_of(benchmark, pinned)
+        limits = [limit for limit in (curve.limit, whole.limit) if limit is not None]
+        return whole.model_copy(
+            update={"limit": min(limits, default=None), "greedy": whole.greedy and not whole.samples}
+        )
 
 
 def read_study(name: str, settings: Sequence[str] = ()) -> tuple[Study, Path]:

@@ -54,6 +54,7 @@ class Plan:
     Attributes:
         variants: (seed, title, ref) of everything that is scored; a base that is not made here has no ref.
         cells: refs of the matrix.
+        points: refs of the learning curves' cells: adapters as they were during training.
         bases: by seed.
         gate: which benchmark items stand in the training rows; None if nothing is trained or scored.
     """
@@ -61,6 +62,7 @@ class Plan:
     jobs: list[Job] = field(default_factory=list)
     variants: list[tuple[int, str, Ref | None]] = field(default_factory=list)
     cells: list[Ref] = field(default_factory=list)
+    points: list[Ref] = field(default_factory=list)
     bases: dict[int, Base] = field(default_factory=dict)
     gate: Ref | None = None
 
@@ -169,14 +171,18 @@ def plan_adapter(
     seed: int,
     source: Source,
     gate: Ref | None = None,
+    keep_every: int | None = None,
 ) -> Ref:
-    """The job that trains one adapter, after a gate if there is one."""
+    """The job that trains one adapter, after a gate if there is one; `keep_every` steps it is kept as it is then."""
     where, made = base
     plain = recipe.model_dump()
     tasks = {task: task_identity(task, source) for task in recipe.tasks}
     strategy = discover.source_digest("factory.training.strategies", recipe.strategy)
     key = key_of("adapter", train.VERSION, plain, where.hash, seed, tasks, strategy)
     spec = {"recipe": plain, "seed": seed, "base": where.to_json(), "data": source.to_json()}
+    if keep_every is not None:
+        # Not the recipe's: what is trained is the same, bit by bit; only more of it is kept.
+        key, spec = key_of(key, "keep", keep_every), {**spec, "keep_every": keep_every}
     needs = tuple(one for one in (gate, made) if one)
     ref = Ref(where.label, "adapter", name, seed, key)
     cost = estimate.adapter(recipe)
@@ -192,11 +198,17 @@ def plan_cell(
     decoding: dict[str, Any],
     seed: int,
     source: Source,
+    step: int | None = None,
 ) -> Ref:
-    """The job that scores one variant on one benchmark; `variant` is its title, ref and trained tasks."""
+    """The job that scores one variant on one benchmark; `variant` is its title, ref and trained tasks.
+
+    With a `step` it is the adapter as it was after that step of its training.
+    """
     where, made = base
     title, ref, trained = variant
     subject = ref.key if ref and ref.kind != "base" else where.hash
+    if step is not None:
+        title, subject = f"{title}@{step}", f"{subject}@{step}"
     identity = [benchmark.name, benchmark.version, benchmark.fingerprint(source)]
     key = key_of("cell", score.VERSION, subject, identity, decoding, seed, "test")
     folder = str(store.path(ref).resolve()) if ref else None
@@ -204,6 +216,7 @@ def plan_cell(
         "variant": title,
         "key": subject,
         "adapter": folder if ref and ref.kind in ("adapter", "merge") else None,
+        "step": step,
         "model": folder if ref and ref.kind == "model" else None,
         "base": where.to_json(),
         "benchmark": benchmark.name,
@@ -267,7 +280,9 @@ class _SeedPlan:
         gate = self.plan.gate if self.study.contamination.action == "refuse" else None
         adapters = {}
         for name, recipe in recipes.items():
-            adapters[name] = plan_adapter(self.plan, name, recipe, self.base, self.seed, self.source, gate)
+            curve = self.study.curve_of(name)
+            every = curve.every if curve else None
+            adapters[name] = plan_adapter(self.plan, name, recipe, self.base, self.seed, self.source, gate, every)
             variants.append((f"adapter:{name}", adapters[name], recipe.tasks))
         for name, merge in self.study.merges.items():
             trained = list(dict.fromkeys(task for adapter in merge.adapters for task in recipes[adapter].tasks))
@@ -279,6 +294,22 @@ class _SeedPlan:
                 self.plan.cells.append(
                     plan_cell(self.plan, self.store, self.base, variant, benchmark, decoding, self.seed, self.source)
                 )
+
+        for name, recipe in recipes.items():
+            self._curve(name, recipe, adapters[name], benchmarks)
+
+    def _curve(self, name: str, recipe: AdapterRecipe, adapter: Ref, benchmarks: Mapping[str, Benchmark]) -> None:
+        """The cells of an adapter at the steps between; those of step 0 and of the last one are the matrix's."""
+        curve = self.study.curve_of(name)
+        if curve is None:
+            return
+        variant = (f"adapter:{name}", adapter, recipe.tasks)
+        for step in range(curve.every, recipe.max_steps, curve.every):
+            for benchmark in benchmarks.values():
+                if curve.benchmarks is None or benchmark.name in curve.benchmarks:
+                    decoding = self.study.curve_decoding(curve, benchmark.name, benchmark.decoding()).model_dump()
+                    where = self.base, variant, benchmark, decoding
+                    self.plan.points.append(plan_cell(self.plan, self.store, *where, self.seed, self.source, step))
 
     def _merge(self, name: str, merge: MergeSpec, adapters: Mapping[str, Ref], trained: list[str]) -> Ref:
         from factory.merging.build import merge_key

@@ -137,6 +137,7 @@ def write_study(store: Store, study: Study, plan: Plan, stages: dict[str, dict[s
             {"name": title, "seed": seed, "ref": ref.to_json() if ref else None} for seed, title, ref in plan.variants
         ],
         "cells": [ref.to_json() for ref in plan.cells],
+        "points": [ref.to_json() for ref in plan.points],
         "gate": plan.gate.to_json() if plan.gate else None,
         "stages": stages,
         "cost": {

@@ -22,6 +22,7 @@ from factory.core.records import Outcome
 from factory.core.study import Decoding
 from factory.evaluation.asking import Asker
 from factory.evaluation.variants import adapted
+from factory.store.points import at_step
 from factory.store.ref import Ref
 from factory.store.store import Store
 from factory.tasks._find import same_task
@@ -34,7 +35,8 @@ UNSCORABLE_LIMIT = 0.05
 def build_cell(store: Store, ref: Ref, spec: dict[str, Any], report: Report) -> Path:
     """Job: score one variant on one benchmark.
 
-    `spec` holds `variant` (its title), `key`, `adapter` or `model` (folders, or None), `base` (`path`, `revision`,
+    `spec` holds `variant` (its title), `key`, `adapter` or `model` (folders, or None), `step` (of the adapter's
+    training; None is the finished one), `base` (`path`, `revision`,
     `label`), `benchmark`, `split`, `decoding`, `seed`, `trained_tasks` and `data` (the source).
     """
 
@@ -146,7 +148,10 @@ def _variant(spec: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
     base = spec["base"]
     path, revision = (spec["model"], None) if spec.get("model") else (base["path"], base.get("revision"))
     model, tokenizer = loaded(path, revision)
-    with adapted(model, _path(spec.get("adapter"))) as variant:
+    adapter = _path(spec.get("adapter"))
+    if adapter is not None and spec.get("step") is not None:
+        adapter = at_step(adapter, spec["step"])
+    with adapted(model, adapter) as variant:
         yield variant, tokenizer
 
 

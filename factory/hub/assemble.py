@@ -21,6 +21,7 @@ from factory.hub.model_card import describe, licence_of, render
 from factory.store.checkpoint import Checkpoint, side_files
 from factory.store.factors import WEIGHTS
 from factory.store.peft_config import CONFIG
+from factory.store.points import CHECKPOINTS
 from factory.store.ref import Ref
 from factory.store.store import CARD, Store
 from factory.store.tensors import TensorReader
@@ -133,11 +134,11 @@ def assemble_base(source: Path, repo: str, licence: str | None, out: Path, *, li
 
 
 def _copy(source: Path, out: Path, card: Mapping[str, Any], *, link: bool) -> None:
-    """The files that the card names; nothing that lies beside them, and no pickles."""
+    """The files that the card names; nothing that lies beside them, no pickles, nothing unfinished."""
     for name in card["files"]:
         path = source / name
-        made = name in _MADE_HERE or name.split("/")[0] in (FIGURES, RESULTS)
-        if made or path.suffix not in _WANTED:
+        left_out = name in _MADE_HERE or name.split("/")[0] in (FIGURES, RESULTS, CHECKPOINTS)
+        if left_out or path.suffix not in _WANTED:
             continue
         place = out / name
         with clear_os_errors(out, "--out"):

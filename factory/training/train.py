@@ -14,23 +14,26 @@ from factory.core.hashing import digest, seed_from
 from factory.core.progress import Report
 from factory.core.recipes import AdapterRecipe
 from factory.rewards import Pool, Scorer
+from factory.store.points import CHECKPOINTS
 from factory.store.ref import Ref
 from factory.store.store import Store
 from factory.tasks._find import find_task
 from factory.tasks._task import Source
 from factory.training.filler import Filler
+from factory.training.keep import Keeper, write_peft
 from factory.training.preflight import check_golds
 from factory.training.strategy import sizes_of
 
 VERSION = 2
+KEPT = "kept"
 NO_SIGNAL = "no group of completions had rewards that differ, so nothing was learned: the adapter is the base"
 
 
 def build_adapter(store: Store, ref: Ref, spec: dict[str, Any], report: Report) -> Path:
     """Job: train one adapter.
 
-    `spec` holds `recipe` (an `AdapterRecipe`), `seed`, `base` (`label`, `path`, `revision`, `hash`) and `data` (the
-    source).
+    `spec` holds `recipe` (an `AdapterRecipe`), `seed`, `base` (`label`, `path`, `revision`, `hash`), `data` (the
+    source) and, for a learning curve, `keep_every`: the steps after which the adapter is kept as it is then.
     """
     recipe = parse(AdapterRecipe, spec["recipe"], f"adapter {ref.name}")
 
@@ -97,9 +100,12 @@ def _train(recipe: AdapterRecipe, spec: dict[str, Any], folders: tuple[Path, Pat
         state=state,
         seed=seed,
         on_step=on_step,
+        keep=Keeper(state / KEPT, base, spec.get("keep_every"), recipe.max_steps),
     )
     moved = _save(trained, out, base)
     shutil.copy(state / "metrics.jsonl", out / "metrics.jsonl")
+    if (state / KEPT / CHECKPOINTS).is_dir():
+        shutil.copytree(state / KEPT / CHECKPOINTS, out / CHECKPOINTS)
     lines = read_jsonl(out / "metrics.jsonl")
     return {
         "recipe": spec["recipe"],
@@ -141,11 +147,7 @@ def _save(model: Any, out: Path, base: dict[str, Any]) -> bool:
 
     from factory.store.factors import read_factors
 
-    # The base's name, not its place on this machine: the folder is meant to be handed on.
-    model.peft_config["default"].base_model_name_or_path = base["label"]
-    model.peft_config["default"].revision = base.get("revision")
-    model.save_pretrained(out, save_embedding_layers=False)
-    (out / "README.md").unlink(missing_ok=True)
+    write_peft(model, out, base)
     factors = read_factors(out)
     return any(bool(torch.any(module.lora_B)) for module in factors.modules.values())
 

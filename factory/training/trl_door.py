@@ -100,12 +100,14 @@ def train(
     state: Path,
     seed: int,
     on_step: Callable[[dict[str, Any]], None],
+    keep: Callable[[Any, int], None],
 ) -> tuple[Any, str | None]:
     """Run GRPO to the recipe's last step, from the newest whole checkpoint in `state`.
 
     Args:
         filler: where the steps' completions come from.
         on_step: called with each line of the metrics file.
+        keep: called with the model and the number of steps done, after each.
 
     Returns:
         The PEFT model, and why training ended early, None if it did not.
@@ -144,7 +146,7 @@ def train(
             processing_class=tokenizer,
             peft_config=lora,
             rollout_func=filler,
-            callbacks=[watcher(filler, metrics, recipe.stop, improvement, on_step)],
+            callbacks=[watcher(filler, metrics, recipe.stop, improvement, on_step, keep)],
         )
     except (TypeError, ValueError) as error:
         raise BadInput(f"the trainer refuses the recipe: {error}") from error

@@ -56,6 +56,7 @@ def watcher(
     stop: Stop,
     improvement: Improvement,
     on_step: Callable[[dict[str, Any]], None],
+    keep: Callable[[Any, int], None],
 ) -> Any:
     """The trainer's callback."""
     from transformers import TrainerCallback
@@ -75,6 +76,9 @@ def watcher(
             if filler.strategy.weights.needs_improvement:
                 self.gained = improvement.after(model, _groups(filler))
             filler.strategy.observe(seen_of(filler, self.gained, improvement.scale))
+
+        def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
+            keep(model, state.global_step)
 
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
             if logs and "loss" in logs:

@@ -152,3 +152,20 @@ def test_only_and_force_suggest_the_nearest_name(planned):
         missing(prepared.store, prepared.plan, None, ["maht"])
     with pytest.raises(UnknownName):  # it exists, but not before this stage
         missing(prepared.store, prepared.plan, "base", ["math"])
+
+
+def test_learning_curves_add_cells_of_the_steps_between_and_change_no_other_cell(planned):
+    plain, curved = planned(), planned("curves={every: 2, limit: 4, benchmarks: [tiny_math], adapters: [math]}")
+    one, two = keys(plain), keys(curved)
+    assert two.keys() - one.keys() == {"embedded-e366-s0/cell:adapter.math@2-on-tiny_math#0"}
+    assert {title.partition("/")[2].partition("#")[0] for title in one if one[title] != two[title]} == MATH
+    point = next(job for job in curved.plan.jobs if "@2" in job.ref.title)
+    assert point.spec["decoding"] == {**point.spec["decoding"], "limit": 4, "samples": 2, "greedy": False}
+    assert [ref.key for ref in curved.plan.points] == [point.ref.key]
+
+
+def test_curves_and_comparisons_of_what_is_not_there_are_refused(planned):
+    with pytest.raises(BadInput, match=r"curves.benchmarks: unknown benchmark 'tiny_mth'; did you mean 'tiny_math'"):
+        planned("curves.benchmarks=[tiny_mth]")
+    with pytest.raises(BadInput, match=r"joint.against: unknown adapter 'mat'; did you mean 'math'"):
+        planned("joint.against=[mat]")
