@@ -88,8 +88,7 @@ def run_plan(
     Raises:
         BadInput, WorkFailed: see `run_jobs`.
     """
-    from factory.analysis.cells import load_matrix
-    from factory.analysis.table import print_matrix
+    from factory.analysis.overview import overview
     from factory.report.build import build_report
 
     todo = missing(store, plan, only, force)
@@ -105,7 +104,7 @@ def run_plan(
     if only is not None and STAGES.index(only) < STAGES.index("matrix"):
         return Result(*counts, stages, warnings=warnings)
     folder = write_study(store, study, plan, stages)
-    table = print_matrix(load_matrix(store, folder))
+    table = overview(store, folder).text
     report = build_report(store, folder) if only in (None, "report") else None
     return Result(*counts, stages, folder, table, report, warnings)
 

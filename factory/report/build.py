@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from factory.analysis.cells import BASE, Matrix, load_matrix, read_study_card
+from factory.analysis.cells import BASE
+from factory.analysis.joint_table import reached_text
+from factory.analysis.overview import Overview, overview
 from factory.analysis.protocol import protocols
-from factory.analysis.summary import summary
 from factory.analysis.table import percent, signed
 from factory.core.atomic import write_text
 from factory.core.errors import BadInput, UnknownName
 from factory.report import figures, view
 from factory.report.interference import interference_maps
+from factory.report.joint import joint_views
 from factory.store.store import Store
 
 if TYPE_CHECKING:
@@ -32,14 +34,14 @@ def build_report(store: Store, study_folder: Path) -> Path:
         CorruptFile: the card, a cell or a training log is damaged.
         StoreError: a cell that the card names is not in the store, or the folder cannot be written.
     """
-    matrix = load_matrix(store, study_folder)
-    text = json.dumps(summary(matrix), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    whole = overview(store, study_folder)
+    text = json.dumps(whole.numbers, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     _write_if_new(study_folder / NUMBERS, text)
-    _write_if_new(study_folder / PAGE, render(store, read_study_card(study_folder), matrix))
+    _write_if_new(study_folder / PAGE, render(store, whole))
     return study_folder / PAGE
 
 
-def render(store: Store, card: dict[str, Any], matrix: Matrix) -> str:
+def render(store: Store, whole: Overview) -> str:
     """The page as text: one HTML document that asks for nothing from outside."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -51,7 +53,8 @@ def render(store: Store, card: dict[str, Any], matrix: Matrix) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(percent=percent, signed=signed, breakable=_breakable)
+    environment.filters.update(percent=percent, signed=signed, breakable=_breakable, reached=reached_text)
+    card, matrix = whole.card, whole.matrix
     variants, stages = card["variants"], card.get("stages") or {}
     parts = view.part_seconds(store, variants)
     return environment.get_template(TEMPLATE).render(
@@ -61,6 +64,7 @@ def render(store: Store, card: dict[str, Any], matrix: Matrix) -> str:
         matrix=matrix,
         views=view.matrix_views(matrix),
         protocols=protocols(matrix),
+        joint=joint_views(whole.groups, whole.asked),
         curves=view.curve_views(store, variants),
         interference_maps=interference_maps(store, variants),
         stages=stages,

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from factory.analysis.cells import load_matrix
-from factory.analysis.summary import summary
-from factory.analysis.table import print_matrix
+from factory.analysis.overview import overview
 from factory.report.build import NUMBERS, build_report, find_study
 from factory.store.store import Store
 
@@ -30,6 +28,6 @@ def rebuild(store: Store, study: str | None = None) -> Rebuilt:
     """
     folder = find_study(store, study)
     page = build_report(store, folder)
-    matrix = load_matrix(store, folder)
-    result = {"report": str(page), "numbers": str(folder / NUMBERS), **summary(matrix)}
-    return Rebuilt(result, f"{print_matrix(matrix)}\n\nreport: {page}")
+    whole = overview(store, folder)
+    result = {"report": str(page), "numbers": str(folder / NUMBERS), **whole.numbers}
+    return Rebuilt(result, f"{whole.text}\n\nreport: {page}")

@@ -117,9 +117,9 @@ def test_figures_are_the_same_in_another_process(built: tuple[Store, Path, str])
     store, folder, text = built
     code = (
         "import sys; from pathlib import Path; from factory.store.store import Store;"
-        "from factory.report.build import render; from factory.analysis.cells import load_matrix, read_study_card;"
+        "from factory.report.build import render; from factory.analysis.overview import overview;"
         "s, f = Store(sys.argv[1]), Path(sys.argv[2]);"
-        "sys.stdout.buffer.write(render(s, read_study_card(f), load_matrix(s, f)).encode())"
+        "sys.stdout.buffer.write(render(s, overview(s, f)).encode())"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "12345", "MPLBACKEND": "agg"}
     done = subprocess.run(
