@@ -90,8 +90,8 @@ def _lines(group: Group, asked: Joint, width: int) -> list[str]:
         levels = list(dict.fromkeys(one.threshold for one in found))
         heads = [f"worst task at {100 * level:g} %: steps" for level in levels]
         by = {(one.variant, one.threshold): reached_text(one) for one in found}
-        rows = [[short(v), *(by.get((v, level), NONE) for level in levels)] for v in group.variants]
-        lines += ["", *_table([["strategy", *heads], *rows])]
+        reached = [[short(v), *(by.get((v, level), NONE) for level in levels)] for v in group.variants]
+        lines += ["", *_table([["strategy", *heads], *reached])]
     lines += _weights(group)
     for note in joint_notes(group):
         lines += textwrap.wrap(note, width, initial_indent="- ", subsequent_indent="  ")
