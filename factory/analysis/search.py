@@ -149,14 +149,14 @@ def _scores(spec: Mapping[str, Any], choice: Mapping[str, Any], state: Path, *, 
     """Mean sampled accuracy on each task's development rows with this choice; tasks without such rows are left out."""
     from factory.evaluation.variants import adapted
     from factory.merging.build import merge_into
-    from factory.models.load import loaded
+    from factory.models.load import loaded_base
 
     rows = {task: _rows(spec, task, held_out=held_out) for task in spec["tasks"]}
     folder = state / "candidate"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     merge_into(folder, chosen(spec, choice), silent)
-    model, tokenizer = loaded(spec["base"]["path"], spec["base"].get("revision"))
+    model, tokenizer = loaded_base(spec["base"])
     with adapted(model, folder) as variant:
         return {task: _accuracy((variant, tokenizer), task, own, spec) for task, own in rows.items() if own}
 

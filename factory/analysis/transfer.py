@@ -9,6 +9,7 @@ from typing import Any, Literal
 from factory.analysis import statistics
 from factory.analysis.cells import BASE, Matrix, Mode
 from factory.analysis.statistics import Estimate
+from factory.store.ref import loading_of, on_loading
 
 Kind = Literal["change", "transfer", "interference", "retention"]
 
@@ -57,13 +58,20 @@ class Effect:
 def changes(matrix: Matrix, mode: Mode) -> list[Effect]:
     """Every variant against the base on every benchmark: the matrix's own family of comparisons."""
     others = [variant for variant in matrix.variants if variant != BASE]
-    return _adjusted([_against("change", matrix, mode, (v, BASE), b) for v in others for b in matrix.benchmarks])
+    pairs = [(variant, base_of(variant)) for variant in others]
+    return _adjusted([_against("change", matrix, mode, pair, b) for pair in pairs for b in matrix.benchmarks])
+
+
+def base_of(variant: str) -> str:
+    """What a variant is compared with: the base, loaded as it is; a base loaded otherwise, with the base."""
+    bare, loading = loading_of(variant)
+    return BASE if loading is None or bare == BASE else on_loading(BASE, loading)
 
 
 def transfer(matrix: Matrix, mode: Mode) -> list[Effect]:
     """Adapter i on benchmark j minus the base; `own` marks the diagonal."""
-    adapters = [variant for variant in matrix.variants if variant.startswith("adapter:")]
-    return _adjusted([_against("transfer", matrix, mode, (v, BASE), b) for v in adapters for b in matrix.benchmarks])
+    pairs = [(variant, base_of(variant)) for variant in matrix.variants if variant.startswith("adapter:")]
+    return _adjusted([_against("transfer", matrix, mode, pair, b) for pair in pairs for b in matrix.benchmarks])
 
 
 def interference(matrix: Matrix, mode: Mode) -> list[Effect]:
@@ -77,7 +85,7 @@ def retention(matrix: Matrix, mode: Mode) -> list[Effect]:
     """The share of the specialist's gain that a merge or a joint adapter keeps, with Fieller's interval."""
     effects = []
     for both, one, benchmark in combined_and_specialist(matrix):
-        base, top, bottom = matrix.table((BASE, both, one), benchmark, mode)
+        base, top, bottom = matrix.table((base_of(both), both, one), benchmark, mode)
         estimate = statistics.ratio(top - base, bottom - base)
         effects.append(Effect("retention", both, one, benchmark, mode, True, estimate))
     return effects
@@ -96,7 +104,8 @@ def combined_and_specialist(matrix: Matrix) -> Iterator[tuple[str, str, str]]:
             for one in matrix.variants:
                 own = set(matrix.trained_tasks(one))
                 fewer = own < tasks or (variant.startswith("merge:") and own == tasks and len(own) == 1)
-                if one.startswith("adapter:") and matrix.trained(one, benchmark) and fewer:
+                alike = loading_of(one)[1] == loading_of(variant)[1]
+                if one.startswith("adapter:") and alike and matrix.trained(one, benchmark) and fewer:
                     yield variant, one, benchmark
 
 

@@ -50,6 +50,15 @@ def base_option(function: F) -> F:
     )
 
 
+def quantization_option(function: F) -> F:
+    """`--quantization full|nf4|int8`."""
+    return click.option(
+        "--quantization",
+        type=click.Choice(["full", "nf4", "int8"]),
+        help="How the base is loaded.  [default: as the adapter was trained, else full]",
+    )(function)
+
+
 def jobs_option(function: F) -> F:
     """`--jobs N`."""
     cores = min(2, os.cpu_count() or 1)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from factory.cli._options import base_option, emit, json_option, store_option
+from factory.cli._options import base_option, emit, json_option, quantization_option, store_option
 
 
 @click.command()
@@ -18,11 +19,12 @@ from factory.cli._options import base_option, emit, json_option, store_option
 @click.option("--max-new-tokens", type=click.IntRange(min=1), default=64, show_default=True)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the sampling.")
 @base_option
+@quantization_option
 @store_option
 @json_option
 def command(
     *, variant: str, prompt: str, compare: str | None, samples: int, temperature: float, max_new_tokens: int,
-    seed: int, base: str | None, store: Path, json: bool,
+    seed: int, base: str | None, quantization: Any, store: Path, json: bool,
 ) -> None:  # fmt: skip
     """Let VARIANT answer a prompt, under the base's chat template.
 
@@ -36,7 +38,7 @@ def command(
 
     options = {"samples": samples, "temperature": temperature, "max_new_tokens": max_new_tokens, "seed": seed}
     titles = [variant, compare] if compare else [variant]
-    found = subjects_of(store, titles, base, seed)
+    found = subjects_of(store, titles, base, seed, quantization)
     said = {title: answers(subject, prompt, options) for title, subject in found.items()}
     emit({"prompt": prompt, "answers": said}, json, _side_by_side(said))
 

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from factory.cli._options import base_option, data_option, emit, jobs_option, json_option, store_option
+from factory.cli._options import (
+    base_option,
+    data_option,
+    emit,
+    jobs_option,
+    json_option,
+    quantization_option,
+    store_option,
+)
 
 
 @click.command()
 @click.argument("variants", nargs=-1, metavar="[VARIANT]...")
 @click.option("--benchmark", "benchmarks", multiple=True, metavar="NAME", help="A benchmark or a task; repeatable.")
 @base_option
+@quantization_option
 @jobs_option
 @click.option(
     "--samples", type=click.IntRange(min=0), help="Sampled completions an item.  [default: the benchmark's, or 4]"
@@ -30,9 +40,10 @@ from factory.cli._options import base_option, data_option, emit, jobs_option, js
 @store_option
 @json_option
 def command(
-    *, variants: tuple[str, ...], benchmarks: tuple[str, ...], base: str | None, jobs: int, samples: int | None,
-    temperature: float | None, max_new_tokens: int | None, few_shot: int | None, chat_template: bool | None,
-    metric: str | None, limit: int | None, seed: int, data: Path | None, store: Path, json: bool,
+    *, variants: tuple[str, ...], benchmarks: tuple[str, ...], base: str | None, quantization: Any, jobs: int,
+    samples: int | None, temperature: float | None, max_new_tokens: int | None, few_shot: int | None,
+    chat_template: bool | None, metric: str | None, limit: int | None, seed: int, data: Path | None, store: Path,
+    json: bool,
 ) -> None:  # fmt: skip
     """Score each VARIANT (default: the base and all there is of it) on each benchmark (default: the embedded tasks).
 
@@ -55,6 +66,6 @@ def command(
         "limit": limit,
     }
     asked = {name: value for name, value in options.items() if value is not None}
-    prepared = plan_cells(store, variants, benchmarks, base, asked, seed, data)
+    prepared = plan_cells(store, variants, benchmarks, base, asked, seed, data, quantization)
     result, text = run_single(prepared, workers=jobs)
     emit(result, json, text)

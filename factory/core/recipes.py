@@ -7,12 +7,13 @@ say what the embedded base needs instead.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, field_validator, model_validator
 
 from factory.core.config import Strict, merged, parse, read_yaml
-from factory.core.errors import UnknownName
+from factory.core.errors import BadInput, UnknownName
+from factory.core.lora import FROM_THE_BASE, FULL, LoraOptions, Quantization
 
 Positive = Annotated[int, Field(gt=0)]
 
@@ -50,24 +51,6 @@ class EmbeddedRecipe(Strict):
     clean_share: Annotated[float, Field(ge=0, le=1)] = 0.72
 
 
-class LoraOptions(Strict):
-    """PEFT's `LoraConfig`, the part a recipe may set.
-
-    Attributes:
-        r: rank of the update.
-        lora_alpha: numerator of the scale; the update is `lora_alpha / r * B @ A`.
-        lora_dropout: dropout on the adapter's input while training.
-        target_modules: module name endings, or `all-linear`.
-        use_rslora: scale by `lora_alpha / sqrt(r)` instead (Kalajdzievski 2023, arXiv 2312.03732).
-    """
-
-    r: Positive = 16
-    lora_alpha: Annotated[float, Field(gt=0)] = 32
-    lora_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    target_modules: list[str] | Literal["all-linear"] = "all-linear"
-    use_rslora: bool = False
-
-
 class StrategyOptions(Strict):
     """What a strategy lets a recipe set; each strategy has its own."""
 
@@ -95,6 +78,7 @@ class AdapterRecipe(Strict):
         task_weights: share of each task in a step, for strategies that take it; equal when left out.
         rewards: weight of each reward component; a component that a task does not have is None for its rows.
         lora: the adapter's shape.
+        quantization: how the base is loaded for training: `full`, `nf4`, `int8`; left out, as the study says.
         max_steps: optimizer steps.
         prompts_per_step: different prompts in one optimizer step.
         num_generations: completions sampled for each prompt (the group).
@@ -120,6 +104,7 @@ class AdapterRecipe(Strict):
         default_factory=lambda: {"correct": 1.0, "format": 0.1}
     )
     lora: LoraOptions = LoraOptions()
+    quantization: Quantization | None = None
     max_steps: Positive = 200
     prompts_per_step: Positive = 8
     num_generations: Annotated[int, Field(ge=2)] = 8
@@ -143,6 +128,16 @@ class AdapterRecipe(Strict):
         return tasks
 
     @model_validator(mode="after")
+    def _reference_is_the_base(self) -> AdapterRecipe:
+        start = self.lora.init_lora_weights
+        if self.beta and start in FROM_THE_BASE:
+            raise ValueError(
+                f"lora.init_lora_weights '{start}' moves a part of the base into the adapter, so that beta "
+                f"{self.beta:g} would pull towards the rest of it; take beta 0 or another start"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _batch_divides(self) -> AdapterRecipe:
         completions, each = self.prompts_per_step * self.num_generations, self.per_device_train_batch_size
         if each is not None and completions % each:
@@ -151,6 +146,26 @@ class AdapterRecipe(Strict):
                 f"(prompts_per_step {self.prompts_per_step} x num_generations {self.num_generations})"
             )
         return self
+
+
+def on_base(recipe: AdapterRecipe, quantization: Quantization, where: str) -> AdapterRecipe:
+    """The recipe with its `quantization` said: its own, else the one given.
+
+    Raises:
+        BadInput: a LoRA option that does not go with a base so loaded.
+    """
+    start, quantization = recipe.lora.init_lora_weights, recipe.quantization or quantization
+    if start in FROM_THE_BASE and quantization != FULL:
+        raise BadInput(
+            f"{where}: lora.init_lora_weights '{start}' takes its start out of the base's weights, which are "
+            f"{quantization} here; take 'gaussian', 'orthogonal' or true, or quantization: full"
+        )
+    if recipe.lora.use_dora and quantization == "int8":
+        raise BadInput(
+            f"{where}: lora.use_dora together with int8 does not train (bitsandbytes loses the weights' scales when PEFT "
+            "takes their norms); take nf4 or full"
+        )
+    return recipe.model_copy(update={"quantization": quantization})
 
 
 def search_folders(kind: str) -> list[Path]:

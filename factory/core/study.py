@@ -10,8 +10,9 @@ from pydantic import Field, field_validator, model_validator
 
 from factory.core.config import Strict, parse, read_yaml, with_overrides
 from factory.core.errors import BadInput, UnknownName
+from factory.core.lora import FULL, Quantization
 from factory.core.ranks import parse_ranks
-from factory.core.recipes import EmbeddedRecipe, Positive, adapter_recipe, find_recipe
+from factory.core.recipes import EmbeddedRecipe, Positive, adapter_recipe, find_recipe, on_base
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
@@ -167,6 +168,9 @@ class Study(Strict):
         description: what it asks, for the report.
         base: `embedded` (made here, at the study's seed), `embedded@SEED`, a local folder, or a hub id[@revision].
         embedded: what differs from the defaults in the embedded base.
+        quantization: how the base is loaded, for training and for scoring: `full`, `nf4` (QLoRA, arXiv 2305.14314) or
+            `int8` (arXiv 2208.07339); an adapter's recipe may say otherwise for its training.
+        scored_on: the same for scoring, where each variant is to be scored on several; left out, `quantization`.
         seeds: the whole study runs once for each.
         adapters: recipe name -> overrides of that recipe's fields.
         merges: merge name -> what is merged how.
@@ -181,6 +185,8 @@ class Study(Strict):
     description: str = ""
     base: str = "embedded"
     embedded: EmbeddedRecipe = EmbeddedRecipe()
+    quantization: Quantization = FULL
+    scored_on: list[Quantization] = []
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [0]
     adapters: dict[Name, dict[str, Any] | None] = {}
     merges: dict[Name, MergeSpec] = {}
@@ -215,9 +221,21 @@ class Study(Strict):
         wanted = self.curves is not None and (self.curves.adapters is None or adapter in self.curves.adapters)
         return self.curves if wanted else None
 
+    @model_validator(mode="after")
+    def _scored_as_loaded_too(self) -> Study:
+        if self.scored_on and self.quantization not in self.scored_on:
+            raise ValueError(
+                f"scored_on is {self.scored_on} and the study's quantization {self.quantization}; have it among them: "
+                "what is scored otherwise is compared with it"
+            )
+        if len(set(self.scored_on)) < len(self.scored_on):
+            raise ValueError(f"scored_on names one twice: {self.scored_on}")
+        return self
+
     def recipe(self, name: str) -> Any:
         """The resolved recipe of one of the study's adapters."""
-        return adapter_recipe(name, self.adapters[name], f"study {self.study}, adapter {name}")
+        where = f"study {self.study}, adapter {name}"
+        return on_base(adapter_recipe(name, self.adapters[name], where), self.quantization, where)
 
     def decoding_of(self, benchmark: str, pinned: Mapping[str, Any] | None = None) -> Decoding:
         """The decoding of one benchmark: the study's, what the benchmark pins, what the study says of this benchmark.

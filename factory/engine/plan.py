@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from factory.benchmarks._benchmark import LM_EVAL, Benchmark, load_benchmark, task_benchmark
 from factory.core import discover
 from factory.core.errors import BadInput, UnknownName
 from factory.core.hashing import key_of
+from factory.core.lora import FULL, Quantization
 from factory.core.recipes import AdapterRecipe, EmbeddedRecipe
 from factory.core.study import Decoding, MergeSpec, Study
 from factory.engine import contamination, estimate
 from factory.evaluation import score
 from factory.models.bases import Base, embedded_seed, outside_base
+from factory.models.quantize import check_quantization
 from factory.rewards import check_components
-from factory.store.ref import Ref
+from factory.store.ref import Ref, on_loading
 from factory.store.store import Store
 from factory.tasks._find import find_task, source_digest
 from factory.tasks._task import Source
@@ -83,6 +86,8 @@ def plan_study(store: Store, study: Study, source: Source, *, dry: bool = False)
         UnknownName: a task, strategy, recipe, method, adapter or benchmark that does not exist.
         BadInput: a recipe that does not parse, rows that cannot be had.
     """
+    for quantization in (study.quantization, *study.scored_on):
+        check_quantization(quantization, f"study {study.study}")
     recipes = {name: study.recipe(name) for name in study.adapters}
     for name, recipe in recipes.items():
         check_recipe(name, recipe, source)
@@ -106,6 +111,7 @@ def check_recipe(name: str, recipe: AdapterRecipe, source: Source) -> None:
         BadInput: shares or rewards that make no sense, rows that cannot be had.
     """
     where = f"adapter {name}"
+    check_quantization(recipe.quantization or FULL, where)
     tasks = [find_task(task, where) for task in recipe.tasks]
     strategy = discover.load("factory.training.strategies", recipe.strategy, kind="strategy", where=where)
     strategy.build(recipe, declared_sizes({task.name: task for task in tasks}))
@@ -174,7 +180,8 @@ def plan_adapter(
     keep_every: int | None = None,
 ) -> Ref:
     """The job that trains one adapter, after a gate if there is one; `keep_every` steps it is kept as it is then."""
-    where, made = base
+    made = base[1]
+    where = replace(base[0], quantization=recipe.quantization or FULL)
     plain = recipe.model_dump()
     tasks = {task: task_identity(task, source) for task in recipe.tasks}
     strategy = discover.source_digest("factory.training.strategies", recipe.strategy)
@@ -210,7 +217,7 @@ def plan_cell(
     if step is not None:
         title, subject = f"{title}@{step}", f"{subject}@{step}"
     identity = [benchmark.name, benchmark.version, benchmark.fingerprint(source)]
-    key = key_of("cell", score.VERSION, subject, identity, decoding, seed, "test")
+    key = key_of("cell", score.VERSION, subject, identity, decoding, seed, "test", *loading(where))
     folder = str(store.path(ref).resolve()) if ref else None
     spec = {
         "variant": title,
@@ -227,9 +234,15 @@ def plan_cell(
         "data": source.to_json(),
     }
     needs = tuple(item for item in (made, ref) if item is not None)
-    cell = Ref(where.label, "cell", f"{title}-on-{benchmark.name}".replace(":", ".").replace("/", "."), seed, key)
+    name = re.sub("[:/ ]", ".", f"{title}-on-{benchmark.name}".replace("[", "").replace("]", ""))
+    cell = Ref(where.label, "cell", name, seed, key)
     cost = estimate.cell(decoding, benchmark.size, benchmark.method)
     return plan.add(Job(cell, "matrix", "factory.evaluation.score:build_cell", spec, tuple(dict.fromkeys(needs)), cost))
+
+
+def loading(base: Base) -> tuple[str, ...]:
+    """What of a base's loading is part of the identity of what is measured on it."""
+    return () if base.quantization == FULL else (base.quantization,)
 
 
 def _plan_gate(
@@ -270,7 +283,8 @@ class _SeedPlan:
 
     def __init__(self, store: Store, study: Study, plan: Plan, seed: int, source: Source, dry: bool) -> None:
         self.store, self.study, self.plan, self.seed, self.source = store, study, plan, seed, source
-        self.base = plan_base(store, plan, study.base, seed, study.embedded, dry=dry)
+        base, made = plan_base(store, plan, study.base, seed, study.embedded, dry=dry)
+        self.base = replace(base, quantization=study.quantization), made
         plan.bases[seed] = self.base[0]
 
     def run(self, recipes: Mapping[str, AdapterRecipe], benchmarks: Mapping[str, Benchmark]) -> None:
@@ -287,16 +301,28 @@ class _SeedPlan:
         for name, merge in self.study.merges.items():
             trained = list(dict.fromkeys(task for adapter in merge.adapters for task in recipes[adapter].tasks))
             variants.append((f"merge:{name}", self._merge(name, merge, adapters, trained), trained))
-        for variant in variants:
-            self.plan.variants.append((self.seed, variant[0], variant[1]))
-            for name, benchmark in benchmarks.items():
-                decoding = self.study.decoding_of(name, benchmark.decoding()).model_dump()
-                self.plan.cells.append(
-                    plan_cell(self.plan, self.store, self.base, variant, benchmark, decoding, self.seed, self.source)
-                )
-
+        self.plan.variants += [(self.seed, title, ref) for title, ref, _ in variants]
+        for quantization in dict.fromkeys([self.study.quantization, *self.study.scored_on]):
+            for variant in variants:
+                self._cells(variant, quantization, benchmarks)
         for name, recipe in recipes.items():
             self._curve(name, recipe, adapters[name], benchmarks)
+
+    def _cells(
+        self,
+        variant: tuple[str, Ref | None, list[str]],
+        quantization: Quantization,
+        benchmarks: Mapping[str, Benchmark],
+    ) -> None:
+        """One variant on every benchmark, on its base loaded in one way."""
+        title, ref, trained = variant
+        base = replace(self.base[0], quantization=quantization), self.base[1]
+        if quantization != self.study.quantization:
+            title = on_loading(title, quantization)
+        for name, benchmark in benchmarks.items():
+            decoding = self.study.decoding_of(name, benchmark.decoding()).model_dump()
+            where = base, (title, ref, trained), benchmark, decoding
+            self.plan.cells.append(plan_cell(self.plan, self.store, *where, self.seed, self.source))
 
     def _curve(self, name: str, recipe: AdapterRecipe, adapter: Ref, benchmarks: Mapping[str, Benchmark]) -> None:
         """The cells of an adapter at the steps between; those of step 0 and of the last one are the matrix's."""
@@ -325,7 +351,8 @@ class _SeedPlan:
             "weights": merge.weights,
             "rank": merge.rank,
             "seed": self.seed,
-            "base": self.base[0].to_json(),
+            # Adapters are merged for the full base, however it was loaded under them.
+            "base": replace(self.base[0], quantization=FULL).to_json(),
         }
         key = merge_key(spec)
         needs = parents
@@ -350,9 +377,11 @@ class _SeedPlan:
         decoding = {task: self.study.decoding_of(task_benchmark(task)).model_dump() for task in trained}
         tasks = {task: task_identity(task, self.source) for task in trained}
         versions = {method: load_method(method).CONTRACT.version for method in merge.search.methods}
-        key = key_of("search", weight_search.VERSION, merge_key(spec), plain, decoding, tasks, versions, self.seed)
-        ref = Ref(self.base[0].label, "search", name, self.seed, key)
+        base = self.base[0]
+        parts = merge_key(spec), plain, decoding, tasks, versions, self.seed, *loading(base)
+        ref = Ref(base.label, "search", name, self.seed, key_of("search", weight_search.VERSION, *parts))
         full = {**spec, "search": plain, "tasks": trained, "decoding": decoding, "data": self.source.to_json()}
+        full["base"] = base.to_json()
         run = "factory.analysis.search:build_search"
         needs = (*parents, self.base[1]) if self.base[1] else parents
         return self.plan.add(Job(ref, "merges", run, full, needs, cost=estimate.search(merge.search, len(trained))))

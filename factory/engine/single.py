@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +12,17 @@ from factory.benchmarks._benchmark import load_benchmark
 from factory.core import discover
 from factory.core.config import parse, with_overrides
 from factory.core.errors import BadInput
-from factory.core.recipes import EmbeddedRecipe, adapter_recipe
+from factory.core.lora import FULL, Quantization
+from factory.core.recipes import EmbeddedRecipe, adapter_recipe, on_base
 from factory.core.study import Decoding
 from factory.engine.catalogue import source_of
 from factory.engine.local import run_jobs
 from factory.engine.plan import Job, Plan, check_benchmark, check_recipe, plan_adapter, plan_base, plan_cell
 from factory.engine.watch import watching
 from factory.models.bases import Base
+from factory.models.quantize import check_quantization
 from factory.store.find import find
-from factory.store.ref import Ref
+from factory.store.ref import Ref, on_loading
 from factory.store.store import Store
 
 GENERAL = {"samples": 4, "temperature": 1.0, "greedy": True, "max_new_tokens": 40, "limit": 200}
@@ -64,7 +66,9 @@ def plan_adapters(
     place, plan, source = Store(store), Plan(), source_of(data)
     discover.set_user_root(Path())
     overrides = with_overrides({}, settings)
-    recipes = {Path(name).stem: adapter_recipe(name, overrides) for name in names}
+    recipes = {
+        Path(name).stem: on_base(adapter_recipe(name, overrides), FULL, f"adapter {Path(name).stem}") for name in names
+    }
     for name, recipe in recipes.items():
         check_recipe(name, recipe, source)
     where = plan_base(place, plan, base, seed, EmbeddedRecipe())
@@ -79,11 +83,13 @@ def plan_cells(
     asked: Mapping[str, Any],
     seed: int,
     data: Path | None,
+    quantization: Quantization | None = None,
 ) -> Single:
     """Cells of variants that are in the store; without variants, of a base and everything built on it.
 
     Args:
         asked: fields of `Decoding` that the user gave, over what the benchmarks pin.
+        quantization: how bases are loaded; None is as each adapter was trained, and full where it is no adapter.
 
     Raises:
         UnknownName, BadInput: what is wrong, in one line.
@@ -97,9 +103,10 @@ def plan_cells(
         check_benchmark(benchmark, options, source, "--benchmark")
         decodings[benchmark.name] = options.model_dump()
     wanted = []
-    for title, where, ref, trained in _subjects(place, plan, variants, base, seed):
+    for title, where, ref, trained in _subjects(place, plan, variants, base, seed, quantization):
         for benchmark in found:
-            subject = (title, ref, trained)
+            how = where[0].quantization
+            subject = (title if how == FULL else on_loading(title, how), ref, trained)
             wanted.append(plan_cell(plan, place, where, subject, benchmark, decodings[benchmark.name], seed, source))
     return Single(place, plan, wanted)
 
@@ -152,12 +159,19 @@ def _run(single: Single, workers: int, force: bool) -> None:
 
 
 def _subjects(
-    store: Store, plan: Plan, variants: Sequence[str], base: str | None, seed: int
+    store: Store,
+    plan: Plan,
+    variants: Sequence[str],
+    base: str | None,
+    seed: int,
+    quantization: Quantization | None = None,
 ) -> list[tuple[str, tuple[Base, Ref | None], Ref | None, list[str]]]:
     """(title, base, ref, trained tasks) of each variant; a variant of the store brings its own base.
 
     `base` is the one asked for, else that of the other variants, else the one built last, else the embedded one.
+    It is loaded as asked, else as the adapter was trained.
     """
+    check_quantization(quantization or FULL, "--quantization")
     asked = plan_base(store, plan, base, seed, EmbeddedRecipe()) if base is not None else None
     label = asked[0].label if asked else None
     stored = {text: find(store, text, base=label) for text in variants if text != "base"}
@@ -172,11 +186,16 @@ def _subjects(
     subjects: list[tuple[str, tuple[Base, Ref | None], Ref | None, list[str]]] = []
     for text in variants:
         if text == "base":
-            subjects.append(("base", own, own[1], []))
+            where = replace(own[0], quantization=quantization or FULL)
+            subjects.append(("base", (where, own[1]), own[1], []))
         else:
-            ref = stored[text]
-            trained = list(store.card(ref).get("trained_tasks", []))
-            subjects.append((f"{ref.kind}:{ref.name}", bases[text], ref, trained))
+            ref, card = stored[text], store.card(stored[text])
+            how = quantization or (card.get("quantization") or {}).get("kind") or FULL
+            check_quantization(how, ref.title)
+            where = replace(bases[text][0], quantization=how)
+            subjects.append(
+                (f"{ref.kind}:{ref.name}", (where, bases[text][1]), ref, list(card.get("trained_tasks", [])))
+            )
     return subjects
 
 
@@ -207,7 +226,9 @@ def _base_of(store: Store, ref: Ref, asked: tuple[Base, Ref | None] | None) -> t
     raise BadInput(f"{ref.title} was made on a base that is not in the store; name it with --base")
 
 
-def subjects_of(store: Path, variants: Sequence[str], base: str | None, seed: int) -> dict[str, dict[str, Any]]:
+def subjects_of(
+    store: Path, variants: Sequence[str], base: str | None, seed: int, quantization: Quantization | None = None
+) -> dict[str, dict[str, Any]]:
     """What is needed to load each variant, by the name it was asked for: see `factory.evaluation.answer`.
 
     Raises:
@@ -216,7 +237,7 @@ def subjects_of(store: Path, variants: Sequence[str], base: str | None, seed: in
     """
     place, plan = Store(store), Plan()
     found = {}
-    subjects = _subjects(place, plan, variants, base, seed)
+    subjects = _subjects(place, plan, variants, base, seed, quantization)
     for text, (_, where, ref, _) in zip(variants, subjects, strict=True):
         made = where[1]
         if made is not None and not place.has(made):

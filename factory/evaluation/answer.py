@@ -15,7 +15,8 @@ def answers(subject: Mapping[str, Any], prompt: str, options: Mapping[str, Any])
     """Completions of a prompt.
 
     Args:
-        subject: `base` (`path`, `revision`) and `adapter` or `model` (folders or None), as in a cell's spec.
+        subject: `base` (`path`, `revision`, `quantization`) and `adapter` or `model` (folders or None), as in a cell's
+            spec.
         options: `samples` (0 is one greedy answer), `temperature`, `max_new_tokens`, `seed`.
 
     Raises:
@@ -23,11 +24,10 @@ def answers(subject: Mapping[str, Any], prompt: str, options: Mapping[str, Any])
     """
     from factory.evaluation.variants import adapted
     from factory.models.generate import generate
-    from factory.models.load import loaded
+    from factory.models.load import loaded_base
 
-    base = subject["base"]
-    path, revision = (subject["model"], None) if subject.get("model") else (base["path"], base.get("revision"))
-    model, tokenizer = loaded(path, revision)
+    base, own = subject["base"], subject.get("model")
+    model, tokenizer = loaded_base({**base, "path": own, "revision": None} if own else base)
     _check_length(model, tokenizer, prompt, options["max_new_tokens"])
     with adapted(model, Path(subject["adapter"]) if subject.get("adapter") else None) as variant:
         done = generate(

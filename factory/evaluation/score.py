@@ -17,6 +17,7 @@ from factory.core.atomic import read_json, write_json, write_text
 from factory.core.config import parse
 from factory.core.errors import WorkFailed
 from factory.core.hashing import digest, seed_from
+from factory.core.lora import FULL
 from factory.core.progress import Report
 from factory.core.records import Outcome
 from factory.core.study import Decoding
@@ -53,6 +54,7 @@ def build_cell(store: Store, ref: Ref, spec: dict[str, Any], report: Report) -> 
             "benchmark": benchmark.name,
             "split": spec["split"],
             "method": benchmark.method,
+            "quantization": spec["base"].get("quantization") or FULL,
             "decoding": spec["decoding"],
             "chance": benchmark.chance,
             "trained_tasks": spec["trained_tasks"],
@@ -143,11 +145,10 @@ def _asked_by_harness(
 
 @contextmanager
 def _variant(spec: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
-    from factory.models.load import loaded
+    from factory.models.load import loaded_base
 
     base = spec["base"]
-    path, revision = (spec["model"], None) if spec.get("model") else (base["path"], base.get("revision"))
-    model, tokenizer = loaded(path, revision)
+    model, tokenizer = loaded_base({**base, "path": spec["model"], "revision": None} if spec.get("model") else base)
     adapter = _path(spec.get("adapter"))
     if adapter is not None and spec.get("step") is not None:
         adapter = at_step(adapter, spec["step"])

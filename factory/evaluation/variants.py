@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from factory.core.errors import BadInput
+from factory.core.lora import FROM_THE_BASE
+from factory.store.peft_config import read_config
 
 
 @contextmanager
@@ -15,8 +18,8 @@ def adapted(model: Any, adapter: Path | None) -> Iterator[Any]:
     """The model with an adapter applied, for the time of the block; exactly the base again after it.
 
     In fp32 the update is added to the weights, which loses nothing and generates as fast as the base; in a narrower
-    type small updates would be rounded away, so there PEFT applies it beside the weights. So it does where an adapter
-    is more than factors of linear layers: an embedding's weight may be the output head's too.
+    type, or quantized, small updates would be rounded away, so there PEFT applies it beside the weights. So it does
+    where an adapter is more than factors of linear layers: an embedding's weight may be the output head's too.
 
     Raises:
         BadInput: the adapter names modules or shapes that the base does not have.
@@ -32,13 +35,35 @@ def adapted(model: Any, adapter: Path | None) -> Iterator[Any]:
         with _added(model, adapter):
             yield model
     else:
-        from peft import PeftModel
-
-        wrapped = PeftModel.from_pretrained(model, adapter).eval()
-        try:
+        with _beside(model, adapter) as wrapped:
             yield wrapped
-        finally:
-            wrapped.unload()
+
+
+@contextmanager
+def _beside(model: Any, adapter: Path) -> Iterator[Any]:
+    """The adapter applied by PEFT, beside the weights."""
+    import torch
+    from peft import PeftModel
+
+    # Starts out of the base's weights (PiSSA, OLoRA) change them when they are loaded, and unloading does not undo it.
+    changes = read_config(adapter, with_base=True).get("init_lora_weights") in FROM_THE_BASE
+    kept = {name: weight.detach().clone() for name, weight in model.named_parameters()} if changes else {}
+    try:
+        with warnings.catch_warnings():
+            # PEFT only warns, and the modules it has nothing for would do nothing.
+            warnings.filterwarnings("error", message="(?s).*missing adapter keys")
+            wrapped = PeftModel.from_pretrained(model, adapter).eval()
+    except (RuntimeError, ValueError, UserWarning) as error:
+        why = " ".join(str(error).split())[:200]
+        raise BadInput(f"{adapter}: does not fit the base: {why}") from error
+    try:
+        yield wrapped
+    finally:
+        wrapped.unload()
+        with torch.no_grad():
+            for name, weight in model.named_parameters():
+                if name in kept:
+                    weight.copy_(kept[name])
 
 
 @contextmanager

@@ -119,7 +119,7 @@ def _with_more_items(own: list[dict[str, Any]], brought: list[dict[str, Any]]) -
 
 
 def _asked(card: Mapping[str, Any]) -> tuple[Any, ...]:
-    return card.get("decoding"), card.get("data"), card.get("split"), card["ref"]["seed"]
+    return card.get("decoding"), card.get("data"), card.get("split"), card["ref"]["seed"], card.get("quantization")
 
 
 def _result(matrix: Matrix, name: str, benchmark: str, mode: Mode, effect: Effect | None) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from factory.core.errors import BadInput, CorruptFile
 from factory.core.hashing import file_digest, key_of
+from factory.core.lora import FULL, Quantization
 
 BYTES_PER_WEIGHT = 2
 EMBEDDED = re.compile(r"^embedded(?:@(\d+))?$")
@@ -23,6 +24,7 @@ class Base:
         path: folder or hub id, as transformers takes it.
         revision: the hub's commit; None for a folder.
         hash: of its content: the embedded one's key, a folder's files, a hub commit.
+        quantization: how it is loaded; the same base, so no part of the hash.
         resolved: False for a hub id whose commit could not be asked for; good for a dry run only.
     """
 
@@ -30,6 +32,7 @@ class Base:
     path: str
     revision: str | None
     hash: str
+    quantization: Quantization = FULL
     resolved: bool = True
 
     def to_json(self) -> dict[str, Any]:

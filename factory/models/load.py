@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 from factory.core.errors import BadInput
+from factory.core.lora import FULL, Quantization
+from factory.models.quantize import loading_options
 
 
 def one_thread() -> None:
@@ -41,11 +44,11 @@ def load_tokenizer(path: str, revision: str | None = None) -> Any:
     return tokenizer
 
 
-def load_model(path: str, revision: str | None = None) -> Any:
-    """The base as a causal LM in evaluation mode: fp32 on CPU, its own dtype on a GPU.
+def load_model(path: str, revision: str | None = None, quantization: Quantization = FULL) -> Any:
+    """The base as a causal LM in evaluation mode: fp32 on CPU, its own dtype on a GPU, or quantized.
 
     Raises:
-        BadInput: there is no such model, or its files are damaged.
+        BadInput: there is no such model, its files are damaged, or it cannot be quantized here.
     """
     import torch
     from safetensors import SafetensorError
@@ -54,18 +57,27 @@ def load_model(path: str, revision: str | None = None) -> Any:
 
     logging.disable_progress_bar()
     dtype = torch.float32 if device() == "cpu" else "auto"
+    options = loading_options(quantization, device())
     try:
-        model = AutoModelForCausalLM.from_pretrained(path, revision=revision, dtype=dtype)
-    except (OSError, ValueError, SafetensorError) as error:
-        raise BadInput(f"base {path}: cannot be loaded: {_first_line(error)}") from error
-    return model.to(device()).eval()
+        model = AutoModelForCausalLM.from_pretrained(path, revision=revision, dtype=dtype, **options)
+    except (OSError, ValueError, ImportError, RuntimeError, SafetensorError) as error:
+        if isinstance(error, ImportError | RuntimeError) and not options:
+            raise
+        how = f" in {quantization}" if options else ""
+        raise BadInput(f"base {path}: cannot be loaded{how}: {_first_line(error)}") from error
+    return (model if options else model.to(device())).eval()
 
 
 @lru_cache(maxsize=1)
-def loaded(path: str, revision: str | None = None) -> tuple[Any, Any]:
+def loaded(path: str, revision: str | None = None, quantization: Quantization = FULL) -> tuple[Any, Any]:
     """Model and tokenizer, kept for the next caller of this process; whoever changes the model puts it back."""
     one_thread()
-    return load_model(path, revision), load_tokenizer(path, revision)
+    return load_model(path, revision, quantization), load_tokenizer(path, revision)
+
+
+def loaded_base(base: Mapping[str, Any]) -> tuple[Any, Any]:
+    """The same for a base as a job's spec has it (`Base.to_json`): `path`, `revision`, `quantization`."""
+    return loaded(base["path"], base.get("revision"), base.get("quantization") or FULL)
 
 
 def _first_line(error: BaseException) -> str:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from factory.core.errors import BadInput
+from factory.core.lora import Quantization
 
 KINDS = ("base", "adapter", "merge", "model", "cell", "search", "gate")
 VARIANT = re.compile(
     r"^(?:(?P<base>[^:]+)/)?(?:(?P<kind>base|adapter|merge|model):)?(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)"
     r"(?:@(?P<step>\d+))?(?:#(?P<seed>\d+))?$"
 )
+LOADED = re.compile(r"^(?P<variant>.+) \[(?P<quantization>full|nf4|int8)\]$")
 FOLDER = re.compile(r"^(?P<name>.+)-s(?P<seed>\d+)-(?P<key>[0-9a-f]{8,})$")
 
 
@@ -87,3 +89,16 @@ class VariantName:
         part = match.groupdict()
         seed, step = part["seed"], part["step"]
         return cls(part["kind"], part["name"], part["base"], int(seed) if seed else None, int(step) if step else None)
+
+
+def on_loading(title: str, quantization: Quantization) -> str:
+    """The title of a variant that is scored on its base loaded otherwise than the rest: `adapter:math [full]`."""
+    return f"{title} [{quantization}]"
+
+
+def loading_of(title: str) -> tuple[str, Quantization | None]:
+    """A title without how its base is loaded, and that; None where it is loaded as the rest is."""
+    match = LOADED.match(title)
+    if match is None:
+        return title, None
+    return match["variant"], cast("Quantization", match["quantization"])

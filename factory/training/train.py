@@ -11,6 +11,7 @@ from factory.core.config import parse
 from factory.core.discover import load
 from factory.core.errors import BadInput
 from factory.core.hashing import digest, seed_from
+from factory.core.lora import FULL, Quantization
 from factory.core.progress import Report
 from factory.core.recipes import AdapterRecipe
 from factory.rewards import Pool, Scorer
@@ -20,7 +21,8 @@ from factory.store.store import Store
 from factory.tasks._find import find_task
 from factory.tasks._task import Source
 from factory.training.filler import Filler
-from factory.training.keep import Keeper, write_peft
+from factory.training.keep import Keeper, read_back, write_peft
+from factory.training.lora import has_moved
 from factory.training.preflight import check_golds
 from factory.training.strategy import sizes_of
 
@@ -32,8 +34,8 @@ NO_SIGNAL = "no group of completions had rewards that differ, so nothing was lea
 def build_adapter(store: Store, ref: Ref, spec: dict[str, Any], report: Report) -> Path:
     """Job: train one adapter.
 
-    `spec` holds `recipe` (an `AdapterRecipe`), `seed`, `base` (`label`, `path`, `revision`, `hash`), `data` (the
-    source) and, for a learning curve, `keep_every`: the steps after which the adapter is kept as it is then.
+    `spec` holds `recipe` (an `AdapterRecipe`), `seed`, `base` (`Base.to_json`), `data` (the source) and, for a
+    learning curve, `keep_every`: the steps after which the adapter is kept as it is then.
     """
     recipe = parse(AdapterRecipe, spec["recipe"], f"adapter {ref.name}")
 
@@ -61,7 +63,8 @@ def pools_of(recipe: AdapterRecipe, source: Source) -> dict[str, Pool]:
 
 def _train(recipe: AdapterRecipe, spec: dict[str, Any], folders: tuple[Path, Path], report: Report) -> dict[str, Any]:
     from factory.models.chat import prompt_ids
-    from factory.models.load import load_model, load_tokenizer, one_thread
+    from factory.models.load import device, load_model, load_tokenizer, one_thread
+    from factory.models.quantize import described
     from factory.training.trl_door import sample, train
 
     out, state = folders
@@ -76,7 +79,8 @@ def _train(recipe: AdapterRecipe, spec: dict[str, Any], folders: tuple[Path, Pat
     scorer = Scorer(pools, recipe.rewards, recipe.unscorable_limit)
     check_golds(pools, scorer)
     tokenizer = load_tokenizer(base["path"], base.get("revision"))
-    model = load_model(base["path"], base.get("revision"))
+    kind: Quantization = base.get("quantization") or FULL
+    model = load_model(base["path"], base.get("revision"), kind)
 
     def on_step(line: dict[str, Any]) -> None:
         report(_say(line, recipe.max_steps), line["step"] / recipe.max_steps)
@@ -102,7 +106,9 @@ def _train(recipe: AdapterRecipe, spec: dict[str, Any], folders: tuple[Path, Pat
         on_step=on_step,
         keep=Keeper(state / KEPT, base, spec.get("keep_every"), recipe.max_steps),
     )
-    moved = _save(trained, out, base)
+    write_peft(trained, out, base)
+    read_back(out)
+    moved = has_moved(trained)
     shutil.copy(state / "metrics.jsonl", out / "metrics.jsonl")
     if (state / KEPT / CHECKPOINTS).is_dir():
         shutil.copytree(state / KEPT / CHECKPOINTS, out / CHECKPOINTS)
@@ -112,6 +118,7 @@ def _train(recipe: AdapterRecipe, spec: dict[str, Any], folders: tuple[Path, Pat
         "seed": spec["seed"],
         "parents": [base["hash"]],
         "base": {key: base.get(key) for key in ("label", "revision", "hash")},
+        "quantization": described(kind, device()),
         "data": {
             name: {
                 "version": pool.task.version,
@@ -139,17 +146,6 @@ def _train(recipe: AdapterRecipe, spec: dict[str, Any], folders: tuple[Path, Pat
             },
         },
     }
-
-
-def _save(model: Any, out: Path, base: dict[str, Any]) -> bool:
-    """Write the adapter in PEFT's format, read it back whole and finite; gives whether it differs from zero."""
-    import torch
-
-    from factory.store.factors import read_factors
-
-    write_peft(model, out, base)
-    factors = read_factors(out)
-    return any(bool(torch.any(module.lora_B)) for module in factors.modules.values())
 
 
 def _say(line: dict[str, Any], steps: int) -> str:

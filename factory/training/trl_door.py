@@ -14,6 +14,7 @@ from factory.rewards import Scorer
 from factory.training.checkpoints import newest
 from factory.training.filler import Filler
 from factory.training.improvement import Improvement
+from factory.training.lora import lora_config, settle
 from factory.training.metrics import MetricsFile
 from factory.training.preflight import check_memory
 from factory.training.watch import STATE, watcher
@@ -116,7 +117,6 @@ def train(
         BadInput: TRL or PEFT refuses an option of the recipe.
     """
     from datasets import Dataset
-    from peft import LoraConfig
     from transformers import PrinterCallback
     from transformers.utils import logging
     from trl import GRPOConfig, GRPOTrainer
@@ -131,7 +131,6 @@ def train(
         filler.restore(read_json(start[0] / STATE))
     try:
         arguments = GRPOConfig(**grpo_options(recipe, checkpoints, seed))
-        lora = LoraConfig(task_type="CAUSAL_LM", **recipe.lora.model_dump())
         improvement = Improvement(
             tokenizer.pad_token_id,
             (arguments.epsilon, arguments.epsilon_high or arguments.epsilon),
@@ -144,12 +143,13 @@ def train(
             args=arguments,
             train_dataset=Dataset.from_dict({"prompt": [PLACEHOLDER] * (recipe.max_steps * recipe.prompts_per_step)}),
             processing_class=tokenizer,
-            peft_config=lora,
+            peft_config=lora_config(recipe.lora),
             rollout_func=filler,
             callbacks=[watcher(filler, metrics, recipe.stop, improvement, on_step, keep)],
         )
     except (TypeError, ValueError) as error:
         raise BadInput(f"the trainer refuses the recipe: {error}") from error
+    settle(trainer.model, recipe.lora)
     trainer.remove_callback(PrinterCallback)
     check_memory(trainer.model, recipe, filler.longest_prompt())
     trainer.train(resume_from_checkpoint=str(start[0]) if start else None)
