@@ -162,8 +162,8 @@ def on_base(recipe: AdapterRecipe, quantization: Quantization, where: str) -> Ad
         )
     if recipe.lora.use_dora and quantization == "int8":
         raise BadInput(
-            f"{where}: lora.use_dora together with int8 does not train (bitsandbytes loses the weights' scales when PEFT "
-            "takes their norms); take nf4 or full"
+            f"{where}: lora.use_dora together with int8 does not train (bitsandbytes loses the weights' scales when "
+            "PEFT takes their norms); take nf4 or full"
         )
     return recipe.model_copy(update={"quantization": quantization})
 

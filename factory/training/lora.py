@@ -67,10 +67,8 @@ def has_moved(model: Any) -> bool:
     """Whether training changed a factor."""
     import torch
 
-    pairs = (
-        (weight, start) for layer in _layers(model).values() for weight, start in zip(_weights(layer), layer.start)
-    )
-    return not all(torch.equal(weight, start) for weight, start in pairs)
+    layers = _layers(model).values()
+    return not all(torch.equal(*pair) for layer in layers for pair in zip(_weights(layer), layer.start, strict=True))
 
 
 def _layers(model: Any) -> dict[str, Any]:
