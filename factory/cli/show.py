@@ -33,12 +33,19 @@ def command(*, variant: str, store: Path, json: bool) -> None:
 
 def _lines(found: dict[str, Any], depth: int, shown: set[str]) -> list[str]:
     pad = "  " * depth
-    if found.get("missing"):
+    if found.get("missing") and "card" not in found:
         return [f"{pad}{found['key']} (not in this store)"]
-    if found["path"] in shown:
+    place = str(found.get("path", found.get("key")))
+    if place in shown:
         return [f"{pad}{found['title']} (as above)"]
-    shown.add(found["path"])
-    lines = [f"{pad}{found['title']}", f"{pad}  {found['path']}"]
+    shown.add(place)
+    if found.get("missing"):
+        lines = [f"{pad}{found['title']} (not in this store; as its child's card tells, content key {found['key']})"]
+    else:
+        lines = [f"{pad}{found['title']}", f"{pad}  {found['path']}"]
+    if "pulled" in found:
+        told = found["pulled"]
+        lines.append(f"{pad}  pulled from {told['repo']} at {told['commit']}, {told['pulled']}")
     if "problem" in found:
         return [*lines, f"{pad}  damaged: {found['problem']}"]
     lines += [f"{pad}  {line}" for line in _text(found["card"], whole=not depth).split("\n")]
@@ -55,7 +62,7 @@ def _text(card: dict[str, Any], *, whole: bool) -> str:
     """A card as YAML: all but what is shown elsewhere, and what only `--json` has the room for."""
     import yaml
 
-    hidden = {"ref", "files", "parents", "inputs"}
+    hidden = {"ref", "files", "parents", "inputs", "lineage", "evaluation"}
     short = {key: value for key, value in card.items() if key not in hidden and value not in (None, {}, [])}
     if not whole:
         # Of a parent only what tells it apart; `factory show PARENT` has the rest.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from factory.core.atomic import read_json
 from factory.core.errors import CorruptFile
 from factory.store.ref import Ref
-from factory.store.store import Store
+from factory.store.store import ORIGIN, Store
 
 
 def inventory(store: Store, kind: str | None = None) -> list[dict[str, Any]]:
@@ -18,20 +20,28 @@ def inventory(store: Store, kind: str | None = None) -> list[dict[str, Any]]:
 def history(store: Store, ref: Ref) -> dict[str, Any]:
     """A thing's card, where it is, and the cards of all it came from, up to the base.
 
-    A parent that is no longer there is `{"key", "missing": True}`, a damaged one has `problem` and no card.
+    A parent that is not there is `{"key", "missing": True}`, with what a pulled child's card tells of it; a damaged one
+    has `problem` and no card. A pulled thing has `pulled`: from which repository and commit, and when.
 
     Raises:
         CorruptFile: its own files are not what its card says.
     """
     card = store.card(ref)
     by_key = {other.key: other for other in store.refs()}
-    parents = [_parent(store, by_key.get(key), key) for key in card.get("parents") or []]
-    return {"title": ref.title, "path": str(store.path(ref)), "card": card, "parents": parents}
+    lineage = card.get("lineage") or {}
+    parents = [_parent(store, by_key.get(key), key, lineage) for key in card.get("parents") or []]
+    found = {"title": ref.title, "path": str(store.path(ref)), "card": card, "parents": parents}
+    origin = store.path(ref) / ORIGIN
+    return {**found, "pulled": read_json(origin)} if origin.is_file() else found
 
 
-def _parent(store: Store, ref: Ref | None, key: str) -> dict[str, Any]:
+def _parent(store: Store, ref: Ref | None, key: str, lineage: Mapping[str, Any]) -> dict[str, Any]:
     if ref is None:
-        return {"key": key, "missing": True}
+        known = lineage.get(key)
+        if known is None:
+            return {"key": key, "missing": True}
+        parents = [_parent(store, None, other, lineage) for other in known.get("parents") or []]
+        return {"key": key, "missing": True, "title": known.get("title", key), "card": known, "parents": parents}
     try:
         return history(store, ref)
     except CorruptFile as error:
@@ -69,7 +79,7 @@ def _entry(store: Store, ref: Ref) -> dict[str, Any]:
         **entry,
         "state": "finished",
         "created": card["created"],
-        "cpu_seconds": card["cost"]["cpu_seconds"],
+        "cpu_seconds": card["cost"].get("cpu_seconds"),
         "summary": _summary(card),
     }
 
@@ -81,7 +91,8 @@ def _summary(card: dict[str, Any]) -> str:
         numbers = card["metrics"]
         return "  ".join(f"{name} {numbers[name]:.3f}" for name in ("sampled", "greedy") if numbers[name] is not None)
     if kind == "adapter":
-        return f"{card['recipe']['max_steps']} steps on {', '.join(card['trained_tasks'])}"
+        known = f"{card['recipe']['max_steps']} steps on {', '.join(card['trained_tasks'])}" if "recipe" in card else ""
+        return known or f"from {card.get('origin')}, training not known"
     if kind == "merge":
         weights = ", ".join(f"{weight:g}" for weight in card["weights"] or [])
         return f"{card['method']} of {len(card['parents'])}, weights {weights}"

@@ -17,16 +17,16 @@ from factory.hub.evaluation import evaluation_of
 from factory.hub.figures import curve_png, results_png
 from factory.hub.front_matter import eval_result_files
 from factory.hub.lineage import published_card
-from factory.hub.model_card import describe, licence_of, render
+from factory.hub.model_card import describe, licence_of, render, template_text
 from factory.store.checkpoint import Checkpoint, side_files
 from factory.store.factors import WEIGHTS
 from factory.store.peft_config import CONFIG
 from factory.store.points import CHECKPOINTS
 from factory.store.ref import Ref
-from factory.store.store import CARD, Store
+from factory.store.store import CARD, ORIGIN, Store
 from factory.store.tensors import TensorReader
 
-README, RECIPE, LOG, ORIGIN = "README.md", "recipe.yaml", "metrics.jsonl", "hub.json"
+README, RECIPE = "README.md", "recipe.yaml"
 FIGURES, RESULTS = "figures", ".eval_results"
 _MADE_HERE = (README, RECIPE, CARD, CONFIG, ORIGIN)
 _WANTED = (".safetensors", ".json", ".jsonl", ".txt", ".jinja", ".model", ".py", ".tiktoken", ".yaml", ".md", ".png")
@@ -222,7 +222,9 @@ def _meant_for_all(about: Mapping[str, Any]) -> list[str]:
     results = (about["evaluation"] or {}).get("results") or []
     base = about["base"] or {}
     names = [about["repo"], about["ref"].title, base.get("repo"), base.get("revision"), "lora-factory"]
-    return [name for name in [*names, *about["tasks"], *(result["benchmark"] for result in results)] if name]
+    words = [template_text(), " ".join(about["card"].get("versions") or {})]
+    benchmarks = [result["benchmark"] for result in results]
+    return [name for name in [*names, *words, *about["tasks"], *benchmarks] if name]
 
 
 def _yaml(value: Any) -> str:

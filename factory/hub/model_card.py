@@ -113,6 +113,11 @@ def render(about: Mapping[str, Any], template: Path | None = None) -> str:
     return f"---\n{front_matter(about).to_yaml()}\n---\n\n{body.strip()}\n"
 
 
+def template_text() -> str:
+    """The usual template as it is shipped."""
+    return (Path(__file__).parent / "templates" / TEMPLATE).read_text(encoding="utf-8")
+
+
 def _tags(ref: Ref, card: Mapping[str, Any], base: Mapping[str, Any] | None) -> list[str]:
     tags = [PROJECT]
     if ref.kind in ("adapter", "merge"):

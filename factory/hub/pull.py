@@ -12,14 +12,14 @@ from factory.core.atomic import read_json, write_json
 from factory.core.errors import BadInput, CorruptFile
 from factory.core.hashing import file_digest
 from factory.core.provenance import now
-from factory.hub.assemble import ORIGIN, README
+from factory.hub.assemble import README
 from factory.hub.check import check_adapter, check_model
 from factory.merging.inputs import folder_key
 from factory.store.factors import WEIGHTS
 from factory.store.fetch import HUB_ID, snapshot
 from factory.store.peft_config import CONFIG, read_config
 from factory.store.ref import Ref
-from factory.store.store import CARD, Store, read_card
+from factory.store.store import CARD, ORIGIN, Store, read_card
 
 Say = Callable[[str], None]
 UNKNOWN = ["recipe", "training data and its licence", "verifier", "seed", "cost", "code and package versions"]

@@ -208,7 +208,9 @@ def _stage(
     elif item.ref is not None:
         item.named = None if is_base else _named(item, online, say)
         parents = {other.ref.key: other.repo for other in everything if other.ref and other is not item}
-        target = Target(item.repo, item.named, options.licence, options.template, parents)
+        # A base that only comes along keeps its own README: else whoever pushed it would find another one.
+        template = None if item.repo == options.with_base else options.template
+        target = Target(item.repo, item.named, options.licence, template, parents)
         item.assembled = assemble(store, item.ref, target, folder, link=not options.dry_run)
     if item.assembled is None:
         raise WorkFailed(f"{what}: there is nothing to put together")

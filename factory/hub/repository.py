@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from factory.core.errors import BadInput
 from factory.core.hashing import file_digest
 from factory.store.fetch import HUB_ID, git_digest
 from factory.store.hub_errors import patiently
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
 
 Say = Callable[[str], None]
 _SERVERS_OWN = (".gitattributes",)
@@ -223,6 +227,10 @@ def send(
         url = f"{api.endpoint}/{repo}"
         if difference.empty:
             return Sent(remote.head, False, url, difference)
+        if create_pr:
+            waiting = _waiting_pull(api, repo, folder)
+            if waiting is not None:
+                return waiting
         additions = [CommitOperationAdd(name, str(folder / name)) for name in [*difference.added, *difference.changed]]
         deletions = [CommitOperationDelete(name) for name in difference.removed]
         info = api.create_commit(
@@ -236,6 +244,16 @@ def send(
         return Sent(info.oid, True, str(info.pr_url or url), difference)
 
     return patiently(attempt, repo, say)
+
+
+def _waiting_pull(api: HfApi, repo: str, folder: Path) -> Sent | None:
+    """An open pull request that proposes just this folder, so that it is not proposed twice."""
+    for pull in api.get_repo_discussions(repo, discussion_type="pull_request", discussion_status="open"):
+        remote = _look(repo, pull.git_reference)
+        difference = compare(remote, folder)
+        if difference.empty:
+            return Sent(remote.head, False, f"{api.endpoint}/{repo}/discussions/{pull.num}", difference)
+    return None
 
 
 def group(title: str, repos: Mapping[str, str], *, public: bool, say: Say | None = None) -> str:

@@ -31,7 +31,7 @@ TOKENS = {
 ROOTS = (
     rb"(?<![\w:/.~-])/(?:home|root|Users|tmp|var|mnt|data|scratch|work|opt|srv|media|private|usr|workspace)/[\w.@+-]+"
 )
-WINDOWS = rb"(?<!\w)[A-Za-z]:\\(?:Users|Documents)[^\s\"']*"
+WINDOWS = rb"(?<!\w)[A-Za-z]:(?:\\{1,2}|/)(?:Users|Documents)[^\s\"']*"  # JSON has two backslashes for one
 # Names that say nothing of anybody.
 _ANYBODY = {
     "root",

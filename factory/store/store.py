@@ -23,6 +23,8 @@ from factory.core.provenance import Meter, code_revision, hardware, now, version
 from factory.store.ref import KINDS, Ref
 
 CARD = "card.json"
+ORIGIN = "hub.json"
+"""Beside the card of what was pulled: from where and when; no part of the thing itself."""
 Make = Callable[[Path, Path], dict[str, Any]]
 
 

@@ -58,6 +58,8 @@ class Hub:
         asked: the requests so far, `METHOD path`.
         uploaded: how often each large file's bytes were taken.
         xet_hash: of large files, by SHA-256, where they are in Xet's store.
+        clients: folders the client uploads from: where the hub finds what a file is called in Xet's store, which the
+            real one reads from the upload itself.
     """
 
     def __init__(self, root: Path, *, xet: bool = False) -> None:
@@ -71,6 +73,7 @@ class Hub:
         self.asked: list[str] = []
         self.uploaded: dict[str, int] = {}
         self.xet_hash: dict[str, str] = {}
+        self.clients: list[Path] = []
         self.lock = threading.RLock()
 
     def repo(self, name: str, kind: str = "model", private: bool = True) -> Repo:
@@ -117,12 +120,12 @@ class Hub:
     def fault(self, pattern: str, status: int | None = None, **options) -> None:
         self.faults.append(Fault(pattern, status, **options))
 
-    def learn_xet(self, path: Path) -> None:
-        """What a file that was uploaded through Xet is called there; the real Hub reads that from the upload itself."""
+    def learn_xet(self, digest: str) -> None:
         import hf_xet
 
-        content = path.read_bytes()
-        self.xet_hash[self.keep(content)] = hf_xet.hash_files([str(path)])[0].hash
+        for path in (path for folder in self.clients for path in folder.rglob("*") if path.suffix in LARGE):
+            if hashlib.sha256(path.read_bytes()).hexdigest() == digest:
+                self.xet_hash[digest] = hf_xet.hash_files([str(path)])[0].hash
 
     def count(self, pattern: str) -> int:
         return sum(re.search(pattern, asked) is not None for asked in self.asked)
@@ -269,8 +272,9 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
                 if key == "file":
                     tree[value["path"]] = hub.entry(value["path"], base64.b64decode(value["content"]))
                 elif key == "lfsFile":
-                    there = (hub.root / "objects" / value["oid"]).is_file()
-                    if not there and not hub.xet:
+                    if hub.xet:
+                        hub.learn_xet(value["oid"])
+                    if value["oid"] not in hub.xet_hash and not (hub.root / "objects" / value["oid"]).is_file():
                         return self.error(400, "", "LFS pointer pointed to a file that does not exist")
                     told = {"sha256": value["oid"], "oid": git_sha1(value["oid"].encode()), "size": value["size"]}
                     tree[value["path"]] = {**told, "large": True}
@@ -322,7 +326,7 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
                 return self.error(404, "RevisionNotFound")
             if told is None:
                 return self.send(404, b"", {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": commit})
-            content = hub.content(told)
+            content = b"" if told["sha256"] in hub.xet_hash else hub.content(told)
             headers = {"X-Repo-Commit": commit, "ETag": f'"{self.oid(told)}"', "Accept-Ranges": "bytes",
                        "Content-Type": "application/octet-stream"}  # fmt: skip
             if told["large"]:
