@@ -36,6 +36,7 @@ class Cell:
         trained_tasks: tasks the variant was trained on, a merge's are all its parents'.
         own: whether the benchmark is of one of them.
         version, method: of the benchmark.
+        quantization: how the base was loaded.
         scores: of the samples, (items, samples), NaN where unscorable.
         greedy: of the greedy completion, (items,), NaN where unscorable; empty if it was not asked for.
     """
@@ -54,6 +55,7 @@ class Cell:
     items: tuple[str, ...]
     scores: Array
     greedy: Array
+    quantization: str = "full"
     folder: Path = field(default=Path(), compare=False)
 
     def item_means(self, mode: Mode) -> Mapping[str, float]:
@@ -246,6 +248,7 @@ def load_cell(store: Store, ref: Ref) -> Cell:
             own=card.get("own", card["benchmark"] in card["trained_tasks"]),
             version=(card.get("data") or {}).get("version", 0),
             method=card.get("method", "generate"),
+            quantization=card.get("quantization", "full"),
             metrics=card["metrics"],
             items=tuple(outcome.item for outcome in outcomes),
             scores=scores,

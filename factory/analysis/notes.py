@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics as plain
 
+from factory.analysis import loading
 from factory.analysis.cells import Matrix, Mode
 from factory.analysis.statistics import detectable
 from factory.analysis.transfer import changes
@@ -16,6 +17,7 @@ def notes(matrix: Matrix, mode: Mode) -> list[str]:
     return [
         *_empty_columns(matrix, mode),
         *_sureness(matrix, mode),
+        *loading.told(matrix, mode),
         *_contaminated(matrix),
         *_left_out(matrix, mode),
         *_seeds(matrix),

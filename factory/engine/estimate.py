@@ -1,6 +1,6 @@
 """What a job is expected to cost, in CPU-seconds, on the embedded base; for `--dry-run` and for the order of work.
 
-The constants were read off finished cards on two 2.5 GHz cores; a real base costs in proportion to its parameters.
+The constants were read off finished cards on two 2.5 GHz cores; for a real base see `factory.engine.footprint`.
 """
 
 from __future__ import annotations
@@ -36,17 +36,6 @@ def generated(recipe: AdapterRecipe) -> float:
     """Completions sampled in a training: where a strategy draws again, as many as its first round draws."""
     oversample = float(recipe.strategy_options.get("oversample", 3.0 if recipe.strategy in REDRAWING else 1.0))
     return recipe.max_steps * recipe.prompts_per_step * recipe.num_generations * max(1.0, oversample)
-
-
-def exaflop(recipe: AdapterRecipe, parameters: float) -> tuple[float, float]:
-    """Arithmetic of a training at full lengths, to generate and to train, in 1e18 floating point operations.
-
-    Two for each parameter and token to generate, six for the forward and backward pass of those trained on (Kaplan et
-    al. 2020, arXiv 2001.08361, 2.1). Prompts are left out, so is attention.
-    """
-    trained = recipe.max_steps * recipe.prompts_per_step * recipe.num_generations * recipe.max_completion_length
-    sampled = generated(recipe) * recipe.max_completion_length
-    return 2 * parameters * sampled / 1e18, 6 * parameters * trained / 1e18
 
 
 def cell(decoding: dict[str, Any], size: int | None, method: str = GENERATE) -> float:

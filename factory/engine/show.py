@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from factory.benchmarks._benchmark import load_benchmark
 from factory.core.recipes import AdapterRecipe
-from factory.engine import estimate
+from factory.engine import footprint
 from factory.engine.estimate import IMPORTS_SECONDS
+from factory.engine.plan import Job
 from factory.engine.run import Result, missing
 from factory.engine.study import Prepared
-
-GENERATING, TRAINING = 50e12, 200e12
-"""Floating point operations a second that a GPU is assumed to do: decoding is bound by memory, training is not."""
+from factory.models.shapes import Shape, shape_of
 
 
 def dry_run_result(prepared: Prepared, only: str | None, force: Sequence[str]) -> dict[str, Any]:
     """Every job: what it makes, whether it is there already, what it is expected to cost."""
     todo = {job.ref for job in missing(prepared.store, prepared.plan, only, force)}
     embedded = prepared.study.base.startswith("embedded")
+    shapes = {base.label: shape_of(base) for base in prepared.plan.bases.values()} if not embedded else {}
     jobs = [
         {
             "stage": job.stage,
@@ -26,6 +27,7 @@ def dry_run_result(prepared: Prepared, only: str | None, force: Sequence[str]) -
             "key": job.ref.key,
             "state": "to build" if job.ref in todo else "there",
             "cpu_seconds": round(job.cost, 1) if embedded else None,
+            "gpu": _gpu(job, shapes.get(job.ref.base)),
         }
         for job in prepared.plan.jobs
         if job.ref in todo or prepared.store.has(job.ref)
@@ -57,7 +59,7 @@ def dry_run_text(prepared: Prepared, only: str | None, force: Sequence[str]) -> 
     if prepared.study.base.startswith("embedded"):
         lines += ["", f"{result['to_build']} jobs to build, about {result['cpu_seconds']} CPU-seconds"]
     else:
-        lines += ["", f"{result['to_build']} jobs to build", *_work(prepared)]
+        lines += ["", f"{result['to_build']} jobs to build", *_work(prepared, result["jobs"])]
     return "\n".join(lines)
 
 
@@ -65,26 +67,38 @@ def _seconds(seconds: float | None) -> str:
     return "" if seconds is None else f"~{seconds:g} s"
 
 
-def _work(prepared: Prepared) -> list[str]:
-    """What the adapters cost on a base that is not made here, as work; how long that takes depends on the machine."""
+def _gpu(job: Job, shape: Shape | None) -> dict[str, Any] | None:
+    """What a job takes of a GPU; None for one that needs none, or on a base whose shape is not known."""
+    if shape is None or job.stage not in ("adapters", "matrix"):
+        return None
+    if job.stage == "adapters":
+        return footprint.of_adapter(AdapterRecipe(**job.spec["recipe"]), shape).to_json()
+    benchmark = load_benchmark(job.spec["benchmark"])
+    how = job.spec["base"]["quantization"]
+    return footprint.of_cell(job.spec["decoding"], benchmark.size, benchmark.method, shape, how).to_json()
+
+
+def _work(prepared: Prepared, jobs: Sequence[dict[str, Any]]) -> list[str]:
+    """What the jobs take on a base that is not made here: memory and hours of each, and what was assumed."""
     base = next(iter(prepared.plan.bases.values()))
     lines = [] if base.resolved else [f"the Hub cannot be asked for base {base.path} now; a run will"]
-    for job in prepared.plan.jobs:
-        if job.stage != "adapters":
-            continue
-        recipe = AdapterRecipe(**job.spec["recipe"])
-        count, length = estimate.generated(recipe) / 1e3, recipe.max_completion_length
-        told = f"{count:.1f} thousand completions of at most {length} tokens"
-        if base.parameters:
-            generate, train = estimate.exaflop(recipe, base.parameters)
-            hours = (generate / GENERATING + train / TRAINING) * 1e18 / 3600
-            told += (
-                f", at most {generate:.3g} EFLOP to generate and {train:.3g} to train ({base.parameters / 1e9:.3g}B "
-                f"parameters): {hours:.3g} hours on a GPU that does {GENERATING / 1e12:g} TFLOP/s generating and "
-                f"{TRAINING / 1e12:g} training (assumed, not measured)"
-            )
-        lines.append(f"{job.ref.name}#{job.ref.seed}: {told}")
-    return lines
+    known = [job for job in jobs if job["gpu"]]
+    shape = shape_of(base)
+    if shape is None or not known:
+        return [*lines, f"the shape of base {base.path} is not known here, so neither are memory and hours"]
+    lines += ["", f"{base.path}: {shape.parameters / 1e9:.3g}B parameters", footprint.ASSUMED, ""]
+    lines.append(f"{'job':<44}{'GiB':>7}{'hours':>8}  of which")
+    rows = [(job["title"].rpartition("/")[2], [job]) for job in known if job["stage"] != "matrix"]
+    cells = [job for job in known if job["stage"] == "matrix"]
+    rows += [(f"all {len(cells)} cells (memory: the largest)", cells)] if cells else []
+    for title, group in rows:
+        most = max(group, key=lambda job: job["gpu"]["gib"])["gpu"]
+        parts = ", ".join(f"{name} {size:.3g}" for name, size in most["parts_gib"].items())
+        hours = sum(job["gpu"]["hours"] for job in group)
+        over = f"; more than {footprint.DEVICE_GIB} GB" if most["gib"] > footprint.DEVICE_GIB else ""
+        lines.append(f"{title:<44}{most['gib']:>7.1f}{hours:>8.2f}  {parts}{over}")
+    total = sum(job["gpu"]["hours"] for job in known if job["state"] == "to build")
+    return [*lines, f"{'to build':<44}{'':>7}{total:>8.2f}"]
 
 
 def result_json(prepared: Prepared, result: Result) -> dict[str, Any]:

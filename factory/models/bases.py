@@ -11,7 +11,6 @@ from factory.core.errors import BadInput, CorruptFile
 from factory.core.hashing import file_digest, key_of
 from factory.core.lora import FULL, Quantization
 
-BYTES_PER_WEIGHT = 2
 EMBEDDED = re.compile(r"^embedded(?:@(\d+))?$")
 
 
@@ -40,14 +39,6 @@ class Base:
         plain = asdict(self)
         del plain["resolved"]
         return plain
-
-    @property
-    def parameters(self) -> float | None:
-        """About how many it has: a folder's weights by their size, a hub id by its name (`-1.5B`); None if unknown."""
-        if self.revision is None and Path(self.path).is_dir():
-            return sum(path.stat().st_size for path in Path(self.path).glob("*.safetensors")) / BYTES_PER_WEIGHT or None
-        match = re.search(r"(\d+(?:\.\d+)?)([bm])(?![a-z])", self.path.lower())
-        return float(match[1]) * {"b": 1e9, "m": 1e6}[match[2]] if match else None
 
 
 def embedded_seed(text: str, seed: int) -> int | None:
