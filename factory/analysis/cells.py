@@ -15,7 +15,7 @@ from factory.analysis.contaminated import Contaminated, read_contaminated
 from factory.analysis.statistics import Array, Estimate
 from factory.core.atomic import read_json, read_jsonl
 from factory.core.errors import BadInput, CorruptFile
-from factory.core.records import Outcome
+from factory.core.records import Outcome, Share
 from factory.store.ref import Ref
 from factory.store.store import Store
 
@@ -39,6 +39,7 @@ class Cell:
         quantization: how the base was loaded.
         scores: of the samples, (items, samples), NaN where unscorable.
         greedy: of the greedy completion, (items,), NaN where unscorable; empty if it was not asked for.
+        shares: means of verdict components that the benchmark reports beside its score, by name.
     """
 
     variant: str
@@ -56,6 +57,7 @@ class Cell:
     scores: Array
     greedy: Array
     quantization: str = "full"
+    shares: Mapping[str, Share] = field(default_factory=dict)
     folder: Path = field(default=Path(), compare=False)
 
     def item_means(self, mode: Mode) -> Mapping[str, float]:
@@ -253,6 +255,7 @@ def load_cell(store: Store, ref: Ref) -> Cell:
             items=tuple(outcome.item for outcome in outcomes),
             scores=scores,
             greedy=np.array(greedy, dtype=np.float64),
+            shares={name: Share(**share) for name, share in card.get("shares", {}).items()},
             folder=folder,
         )
     except (KeyError, TypeError) as error:

@@ -105,6 +105,28 @@ def mean(x: Array) -> Estimate | None:
     return Estimate(value, max(0.0, middle - half), min(1.0, middle + half), math.sqrt(variance), n, _per_seed(x))
 
 
+def share(part: Array, whole: Array) -> Estimate | None:
+    """A mean over a part of the samples, those of some kind: a ratio of two means that vary together.
+
+    Args:
+        part: for each item, the mean over its samples of what is averaged where a sample is of the kind, and 0
+            elsewhere; (items, seeds), NaN where there is none.
+        whole: the share of its samples that are of the kind; in the same order.
+
+    Returns:
+        None if no sample is of the kind. The value is the mean over seeds of sum(part) / sum(whole), so that each
+        sample counts the same. The interval is `mean`'s for the linearised values R + (part - R whole) / mean(whole)
+        of the items that have such samples (ratio estimator; Cochran 1977, Sampling Techniques, section 6.4).
+    """
+    counts = np.where(whole > 0, whole, np.nan)
+    seeds = ~np.isnan(counts).all(axis=0)
+    if not seeds.any():
+        return None
+    top, counts = np.where(np.isnan(counts), np.nan, part)[:, seeds], counts[:, seeds]
+    value = np.nansum(top, axis=0) / np.nansum(counts, axis=0)
+    return mean(value + (top - value * counts) / np.nanmean(counts, axis=0))
+
+
 def difference(a: Array, b: Array) -> Estimate | None:
     """Paired difference b - a on the same items.
 

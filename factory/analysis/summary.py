@@ -8,6 +8,7 @@ from typing import Any
 from factory.analysis.cells import BASE, Matrix
 from factory.analysis.notes import notes
 from factory.analysis.protocol import protocols
+from factory.analysis.shares import shares
 from factory.analysis.transfer import changes, interference, retention, transfer
 
 FORMAT = 1
@@ -44,6 +45,7 @@ def summary(matrix: Matrix) -> dict[str, Any]:
             for benchmark in matrix.benchmarks
             if (score := matrix.score(variant, benchmark, mode))
         ],
+        "shares": [found.to_json() for mode in matrix.modes() for found in shares(matrix, mode)],
         **{
             name: [effect.to_json() for mode in matrix.modes() for effect in find(matrix, mode)]
             for name, find in (

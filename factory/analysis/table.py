@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from factory.analysis.cells import BASE, Matrix, Mode
 from factory.analysis.notes import notes
 from factory.analysis.protocol import protocols
+from factory.analysis.shares import declared, shares, told
 from factory.analysis.statistics import Estimate
 from factory.analysis.transfer import changes
 
@@ -24,7 +27,7 @@ def print_matrix(matrix: Matrix, width: int = WIDTH) -> str:
         for block in _blocks(matrix, width):
             lines += [*_table(matrix, mode, block), ""]
         lines += _wrapped(notes(matrix, mode), width)
-    lines += ["", *_wrapped(protocols(matrix), width)]
+    lines += [*_share_tables(matrix, width), "", *_wrapped(protocols(matrix), width)]
     return "\n".join(lines)
 
 
@@ -104,6 +107,35 @@ def _table(matrix: Matrix, mode: Mode, benchmarks: tuple[str, ...]) -> list[str]
     items = [max((score.items for score in column if score), default=0) for column in scores]
     rows.append(["items", *(f"{count:>3}" for count in items)])
     widths = [_name_width(matrix), *(_column_width(benchmark) for benchmark in benchmarks)]
+    return _aligned(rows, widths)
+
+
+def _share_tables(matrix: Matrix, width: int) -> list[str]:
+    """A table for each share that is declared, of the first way of decoding; the report has all."""
+    lines: list[str] = []
+    if not (known := declared(matrix)):
+        return lines
+    mode = matrix.modes()[0]
+    found = {(one.name, one.variant, one.benchmark): one.estimate for one in shares(matrix, mode)}
+    for name, share in known.items():
+        lines += ["", f"{told(name, share)}, {mode}"]
+        for block in _blocks(matrix, width):
+            columns = tuple(one for one in block if any((name, variant, one) in found for variant in matrix.variants))
+            if not columns:
+                continue
+            rows = [
+                ("variant", *columns),
+                *(
+                    (variant, *(cell_text(found.get((name, variant, one)), None, False) for one in columns))
+                    for variant in matrix.variants
+                ),
+            ]
+            widths = [_name_width(matrix), *map(_column_width, columns)]
+            lines += _aligned(rows, widths)
+    return lines
+
+
+def _aligned(rows: Sequence[Sequence[str]], widths: Sequence[int]) -> list[str]:
     return ["  ".join(text.ljust(size) for text, size in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 

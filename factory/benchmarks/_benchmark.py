@@ -10,7 +10,7 @@ from typing import Any, Literal
 from factory.core.discover import load, names
 from factory.core.errors import BadInput, UnknownName
 from factory.core.hashing import digest
-from factory.core.records import Row, Split, Verdict
+from factory.core.records import Row, Share, Split, Verdict
 from factory.tasks._find import find_task, stem_of, task_names
 from factory.tasks._task import Source, Task
 
@@ -41,6 +41,7 @@ class Benchmark:
         method: completions are generated, choices are compared by log-likelihood, or lm-evaluation-harness does either.
         metrics: what an answer is measured by; the first is the score unless a study says otherwise.
         measures: (completion, row) -> all metrics, where there are more than `verify` gives.
+        shares: means of the verdicts' components that are reported beside the score, by name.
         pinned: fields of `Decoding` that are part of the benchmark.
         few_shot: worked examples before each item.
         shots: (source, items, number) -> the worked examples of each item.
@@ -60,6 +61,7 @@ class Benchmark:
     method: Method = GENERATE
     metrics: tuple[str, ...] = ("correct",)
     measures: Callable[[str, Row], Mapping[str, float]] | None = None
+    shares: Mapping[str, Share] = field(default_factory=dict)
     pinned: Mapping[str, Any] = field(default_factory=dict)
     few_shot: int = 0
     shots: Callable[[Source, int, int], Sequence[Shots]] = _no_shots
@@ -110,7 +112,7 @@ def of_task(task: Task) -> Benchmark:
     """A task's held-out split as a benchmark."""
     return Benchmark(
         task.name, task.version, task.rows, task.verify, task.chance, task.fingerprint,
-        task=task.name, origin=task.origin, licence=task.licence, summary=task.summary,
+        shares=task.shares, task=task.name, origin=task.origin, licence=task.licence, summary=task.summary,
     )  # fmt: skip
 
 

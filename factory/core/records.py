@@ -64,6 +64,20 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """A mean of one of a verdict's components, reported beside the accuracy: `the steps that are right, where any are`.
+
+    Attributes:
+        component: what is averaged.
+        given: over which completions: "" all that are scorable, `correct` those that solve their row, else those for
+            which this component is not 0.
+    """
+
+    component: str
+    given: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What one variant did on one item of a benchmark: every sample kept.
 
@@ -75,6 +89,7 @@ class Outcome:
         reasons: one per completion.
         tokens: generated tokens of each completion.
         metrics: other measures of the greedy answer (`acc`, `acc_norm`, ...), by name.
+        components: of the verdicts, one mapping per completion; [] for benchmarks that report no share of them.
     """
 
     item: str
@@ -84,6 +99,7 @@ class Outcome:
     reasons: list[str]
     tokens: list[int]
     metrics: dict[str, float] = field(default_factory=dict)
+    components: list[dict[str, float]] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON object."""

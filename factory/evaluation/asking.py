@@ -106,6 +106,7 @@ class Asker:
             reasons=[judged[completion.text][1].reason for completion in completions],
             tokens=[completion.tokens for completion in completions],
             metrics=dict(judged[completions[-1].text][2]) if has_greedy else {},
+            components=[dict(judged[one.text][1].components) for one in completions] if self.benchmark.shares else [],
         )
 
     def _judged(self, text: str, row: Row) -> tuple[float | None, Verdict, Mapping[str, float]]:

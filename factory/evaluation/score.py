@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,7 @@ def build_cell(store: Store, ref: Ref, spec: dict[str, Any], report: Report) -> 
             "quantization": spec["base"].get("quantization") or FULL,
             "decoding": spec["decoding"],
             "chance": benchmark.chance,
+            "shares": {name: asdict(share) for name, share in benchmark.shares.items()},
             "trained_tasks": spec["trained_tasks"],
             "own": any(same_task(benchmark.task, task) for task in spec["trained_tasks"]),
             "parents": [spec["key"]],

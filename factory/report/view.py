@@ -10,12 +10,23 @@ from typing import Any
 from factory.analysis.cells import BASE, Matrix, Mode
 from factory.analysis.curves import Curve, load_curves, seconds_by_part
 from factory.analysis.notes import is_about_nothing, notes
+from factory.analysis.shares import declared, shares, told
+from factory.analysis.statistics import Estimate
 from factory.analysis.table import decoding_line
 from factory.analysis.transfer import Effect, changes, interference, retention, transfer
 from factory.report import figures
 from factory.report.examples import Example, examples
 from factory.store.ref import Ref
 from factory.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class ShareView:
+    """A share that benchmarks declare: what it is a mean of, and its estimates by variant and benchmark."""
+
+    told: str
+    benchmarks: list[str]
+    estimates: dict[tuple[str, str], Estimate | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +41,7 @@ class MatrixView:
     transfer: dict[tuple[str, str], Effect]
     combined: list[tuple[Effect, Effect]]
     nothing: dict[str, str | None]
+    shares: list[ShareView]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +76,19 @@ def matrix_views(matrix: Matrix) -> list[MatrixView]:
             transfer={(effect.variant, effect.benchmark): effect for effect in transfer(matrix, mode)},
             combined=list(zip(interference(matrix, mode), retention(matrix, mode), strict=True)),
             nothing={benchmark: is_about_nothing(matrix, benchmark, mode) for benchmark in matrix.benchmarks},
+            shares=share_views(matrix, mode),
         )
         for mode in matrix.modes()
     ]
+
+
+def share_views(matrix: Matrix, mode: Mode) -> list[ShareView]:
+    """One view for each share that is declared."""
+    found, views = shares(matrix, mode), []
+    for name, share in declared(matrix).items():
+        own = {(one.variant, one.benchmark): one.estimate for one in found if one.name == name}
+        views.append(ShareView(told(name, share), list(dict.fromkeys(benchmark for _, benchmark in own)), own))
+    return views
 
 
 def curve_views(store: Store, variants: Sequence[Mapping[str, Any]]) -> list[CurveView]:

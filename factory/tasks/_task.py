@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from factory.core.hashing import unit_from
-from factory.core.records import Row, Split, Verdict
+from factory.core.records import Row, Share, Split, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,7 @@ class Task:
         rows: gives the rows of a split, always the same ones in the same order.
         verify: (completion, row) -> verdict; pure to its caller, never raises on text.
         components: names of the verdict's components besides `correct`.
+        shares: means of components that are reported beside the accuracy, by name.
         chance: accuracy of a guesser who knows the format; None where guessing is hopeless.
         answer_in_prompt: whether the answer stands in the prompt by nature (a name, a choice).
         fingerprint: content hash of what `rows` reads, where that is a file; "" for generated rows.
@@ -90,6 +91,7 @@ class Task:
     rows: Callable[[Split, Source], Sequence[Row]]
     verify: Callable[[str, Row], Verdict]
     components: tuple[str, ...] = ("format",)
+    shares: Mapping[str, Share] = field(default_factory=dict)
     chance: float | None = None
     answer_in_prompt: bool = False
     fingerprint: Callable[[Source], str] = _nothing_read

@@ -167,6 +167,7 @@ TASK = Task(
     origin="generated",
     rows=levelled(_LEVELS, ASKS),
     verify=verify,
-    components=("format", "has_steps", "steps"),
+    components=operators.COMPONENTS,
+    shares=operators.SHARES,
     levels=names_of(_LEVELS),
 )

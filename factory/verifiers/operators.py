@@ -18,12 +18,20 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from factory.core.errors import BadInput
-from factory.core.records import Verdict
+from factory.core.records import Share, Verdict
 from factory.verifiers import _extract, numeric
 from factory.verifiers._arithmetic import NotArithmetic, computed, spelled
 
 Tree = int | Sequence[Any]
 """A number, or `[symbol, left tree, right tree]`."""
+
+COMPONENTS = ("format", "has_steps", "steps")
+SHARES = {
+    "has_steps": Share("has_steps"),
+    "step_accuracy": Share("steps", given="has_steps"),
+    "faithful_when_correct": Share("steps", given="correct"),
+}
+"""How faithful the written work is. A right answer with no step has nothing faithful in it and counts as 0."""
 
 MOST_STEPS = 1000
 _LATEX = {"oplus": "⊕", "ominus": "⊖", "otimes": "⊗", "oslash": "⊘", "odot": "⊙", "diamond": "⋄", "star": "⋆"}
