@@ -16,6 +16,8 @@ def interference_maps(store: Store, variants: Sequence[Mapping[str, Any]]) -> li
     """One figure for each set of adapters that a study merges; merges of the same set share one."""
     maps: dict[tuple[str, ...], str] = {}
     for entry in variants:
+        if entry["ref"] is None:  # a base by folder or hub id is not in the store
+            continue
         ref = Ref(**entry["ref"])
         told = store.card(ref).get("interference") if ref.kind == "merge" and store.has(ref) else None
         if told and tuple(told["adapters"]) not in maps:

@@ -1,8 +1,8 @@
 """novel_ops with small numbers and few words, for a base of the embedded scale: levels are layers of brackets.
 
 `a@b = 2*a+b, a&b = a-3*b. (4@3)&2 = ?` Easy is one operation, medium two, hard three, each on the result of the one
-before; `very_hard`, four of them, is for extrapolation. Every number on the way is between 0 and 40, so that more layers ask
-for more steps and not for harder ones.
+before; `very_hard`, four of them, is for extrapolation. Every number on the way is between 0 and 40, so that more
+layers ask for more steps and not for harder ones.
 
 The habits hold what a reward for the outcome alone pays as well as work: right answers after nothing, and right
 answers after steps that are false (every operator taken for plain addition).

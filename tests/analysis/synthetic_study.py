@@ -37,6 +37,7 @@ def put_cell(
     trained: Sequence[str] = (),
     chance: float | None = None,
     decoding: Mapping[str, Any] | None = None,
+    shares: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Ref:
     """Build one cell."""
     ref = Ref(
@@ -59,6 +60,7 @@ def put_cell(
             "chance": chance,
             "trained_tasks": list(trained),
             "metrics": {},
+            "shares": dict(shares or {}),
         }
 
     store.build(ref, make)
