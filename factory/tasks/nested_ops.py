@@ -1,7 +1,7 @@
 """novel_ops with small numbers and few words, for a base of the embedded scale: levels are layers of brackets.
 
 `a@b = 2*a+b, a&b = a-3*b. (4@3)&2 = ?` Easy is one operation, medium two, hard three, each on the result of the one
-before; `very_hard`, four of them, is for extrapolation. Every number on the way is between 0 and 40, so that more
+before; `very_hard`, four of them, is for extrapolation. Every number on the way is between 0 and 30, so that more
 layers ask for more steps and not for harder ones.
 
 The habits hold what a reward for the outcome alone pays as well as work: right answers after nothing, and right
@@ -11,7 +11,7 @@ answers after steps that are false (every operator taken for plain addition).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from random import Random
 
@@ -23,27 +23,27 @@ from factory.tasks._levels import levelled, names_of
 from factory.tasks._style import Question
 from factory.tasks._task import Task
 from factory.verifiers import operators
-from factory.verifiers.operators import Tree, evaluated
+from factory.verifiers.operators import Tree, applied
 
 VERSION = 1
 SYMBOLS, OPERATORS = "@#&~", 2
-LARGEST = 40
+LARGEST = 30
 SHAM = 0.5
 LAYERS = (1, 2, 3, 4)
-SIZES: dict[Split, int] = {"train": 1_000, "dev": 100, "test": 200}
+SIZES: dict[Split, int] = {"train": 400, "dev": 50, "test": 120}
 
 
 def _formula(rng: Random) -> str:
-    factor = rng.randint(2, 4)
+    factor = rng.randint(2, 3)
     sides = [f"{factor}*a", "b"] if rng.random() < 0.5 else ["a", f"{factor}*b"]
     return rng.choice("+-").join(sides)
 
 
 def _tree(rng: Random, layers: int, symbols: list[str]) -> Tree:
     """A chain: every operation but the innermost is on a digit and the result of the one within."""
-    tree: Tree = rng.randint(1, 15)
+    tree: Tree = rng.randint(1, 12)
     for layer in range(layers):
-        sides = [tree, rng.randint(1, 15 if layer == 0 else 9)]
+        sides = [tree, rng.randint(1, 9 if layer else 12)]
         rng.shuffle(sides)
         tree = [rng.choice(symbols), *sides]
     return tree
@@ -57,14 +57,27 @@ def _shown(tree: Tree) -> str:
     return f"{left}{symbol}{right}"
 
 
-def _work(tree: Tree, formulas: Mapping[str, str]) -> str:
-    """A line for each operation, the product on its own: `4@3=2*4+3=8+3=11`."""
-    lines = []
-    for (a, symbol, b), value in dict(evaluated(tree, formulas)[1]).items():
-        put_in = formulas[symbol].replace("a", str(a)).replace("b", str(b))
-        product = re.sub(r"(\d+)\*(\d+)", lambda found: str(int(found[1]) * int(found[2])), put_in)
-        lines.append("=".join(dict.fromkeys([f"{a}{symbol}{b}", put_in, product, str(value)])))
-    return "\n".join(lines)
+def _worked(tree: Tree, formulas: Mapping[str, str], slips: Mapping[int, int] | None = None) -> tuple[int, list[str]]:
+    """What a tree comes to and a line for each operation, the product on its own: `4@3=2*4+3=8+3=11`.
+
+    Args:
+        slips: by place of the operation, from the inside out: what is added to its result by mistake.
+    """
+    if isinstance(tree, int):
+        return tree, []
+    symbol, *sides = tree
+    (a, before), (b, between) = (_worked(side, formulas, slips) for side in sides)
+    lines = [*before, *between]
+    value = applied(formulas[symbol], a, b) + (slips or {}).get(len(lines), 0)
+    put_in = formulas[symbol].replace("a", str(a)).replace("b", str(b))
+    product = re.sub(r"(\d+)\*(\d+)", lambda found: str(int(found[1]) * int(found[2])), put_in)
+    return value, [*lines, "=".join(dict.fromkeys([f"{a}{symbol}{b}", put_in, product, str(value)]))]
+
+
+def _small(lines: Iterable[str], largest: int) -> bool:
+    """Whether no number is below 0 or over `largest`; results end their lines."""
+    text = "\n".join(lines)
+    return "=-" not in text and all(int(number) <= largest for number in re.findall(r"\d+", text))
 
 
 def _make(layers: int, rng: Random) -> tuple[Question, object]:
@@ -72,19 +85,17 @@ def _make(layers: int, rng: Random) -> tuple[Question, object]:
         symbols = rng.sample(SYMBOLS, min(layers, OPERATORS))
         formulas = {symbol: _formula(rng) for symbol in symbols}
         tree = _tree(rng, layers, symbols)
-        result, steps = evaluated(tree, formulas)
-        if {step.symbol for step, _ in steps} != set(symbols) or any(not 0 <= value <= LARGEST for _, value in steps):
-            continue
-        work = _work(tree, formulas)
-        if all(int(number) <= LARGEST for number in re.findall(r"\d+", work)):
-            break
+        if all(symbol in _shown(tree) for symbol in symbols):
+            result, lines = _worked(tree, formulas)
+            if len(set(lines)) == layers and _small(lines, LARGEST):
+                break
     rules = ", ".join(f"a{symbol}b = {formula}" for symbol, formula in formulas.items())
     text = f"{rules}. {_shown(tree)} = ?"
     reference = {"operators": formulas, "tree": tree, "answer": str(result)}
     plain = _shown(tree)
     for symbol, formula in formulas.items():  # the same computation under other symbols is the same content
         plain = plain.replace(symbol, f"[{formula}]")
-    return Question(key_of(text), text, str(result), reference, work, layers), plain
+    return Question(key_of(text), text, str(result), reference, "\n".join(lines), layers), plain
 
 
 def verify(completion: str, row: Row) -> Verdict:
@@ -92,34 +103,35 @@ def verify(completion: str, row: Row) -> Verdict:
     return operators.verify(completion, row.reference)
 
 
-def _taken_for_addition(row: Row) -> tuple[str, int]:
-    """Steps and result with plain addition in the place of the operators."""
-    tree, addition = row.reference["tree"], dict.fromkeys(row.reference["operators"], "a+b")
-    return _work(tree, addition), evaluated(tree, addition)[0]
+def _as_addition(row: Row) -> tuple[int, list[str]]:
+    """Result and steps with plain addition in the place of the operators."""
+    return _worked(row.reference["tree"], dict.fromkeys(row.reference["operators"], "a+b"))
 
 
 def _quick(row: Row, rng: Random) -> str:
     """The right answer without the work for it: after nothing, or after steps that do not lead to it."""
-    return f"{_taken_for_addition(row)[0]}\n{at_once(row, rng)}" if rng.random() < SHAM else at_once(row, rng)
+    return "\n".join([*(_as_addition(row)[1] if rng.random() < SHAM else []), at_once(row, rng)])
 
 
 def _slip(row: Row, rng: Random) -> str:
-    """The steps, the last of them with an accidental mistake that the answer repeats."""
-    wrong = str(abs(int(row.reference["answer"]) + rng.choice((-10, -2, -1, 1, 2, 10))))
-    wrong = str(int(wrong) + (wrong == row.reference["answer"]))
-    return f"{row.gold.rpartition(chr(10))[0].rpartition('=')[0]}={wrong}\n{in_style(row, wrong)}"
+    """The steps with an accidental mistake in one, which the others and the answer go on from."""
+    while True:
+        slips = {rng.randrange(row.difficulty or 1): rng.choice((-10, -2, -1, 1, 2, 10))}
+        result, lines = _worked(row.reference["tree"], row.reference["operators"], slips)
+        if _small(lines, 3 * LARGEST):
+            return "\n".join([*lines, in_style(row, str(result))])
 
 
 def _wrong_rule(row: Row, rng: Random) -> str:
     """Plain addition in the place of the operators, at once."""
     del rng
-    total = _taken_for_addition(row)[1]
+    total = _as_addition(row)[0]
     return in_style(row, str(total + (total == int(row.reference["answer"]))))
 
 
 demonstration = Habits(
     worked=0.4,
-    worked_right=0.5,
+    worked_right=0.4,
     quick_right=0.6,
     dominant=0.8,
     quick=_quick,

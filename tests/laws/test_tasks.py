@@ -23,7 +23,10 @@ SOURCE = Source(Path(DATA) if DATA else None)
 TRIED = {
     "zebra": ("zebra@easy", 60),
     "reasoning_gym": ("reasoning_gym:chain_sum", 60),
-    **{name: (name, 300) for name in ("countdown", "mtgrpo_countdown", "arc_1d", "novel_ops", "linear_equations")},
+    **{
+        name: (name, 300)
+        for name in ("countdown", "mtgrpo_countdown", "arc_1d", "novel_ops", "nested_ops", "linear_equations")
+    },
 }
 
 

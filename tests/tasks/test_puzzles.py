@@ -209,6 +209,36 @@ def test_operator_trees_agree_with_sympy(level, operators):
         assert str(value_of(tree, formulas)) == row.reference["answer"]
 
 
+@pytest.mark.parametrize("level, layers", [("easy", 1), ("medium", 2), ("hard", 3), ("very_hard", 4)])
+def test_nested_operators_agree_with_sympy_and_stay_small(level, layers):
+    for row in rows_of(f"nested_ops@{level}", 200):
+        rules = dict(re.findall(r"a(\S)b = ([^,.]+)", row.question))
+        tree = parsed(row.question.split(". ")[1].rstrip("=? "), rules)
+        assert (rules, tree) == (row.reference["operators"], row.reference["tree"])
+        formulas = {symbol: sympy.sympify(text) for symbol, text in rules.items()}
+        assert str(value_of(tree, formulas)) == row.reference["answer"]
+        assert len(rules) == min(layers, 2)
+        assert len(row.gold.splitlines()) == layers + 1 or len(set(row.gold.splitlines())) < layers + 1
+        assert max(map(int, re.findall(r"\d+", row.gold))) <= 40
+        assert row.difficulty == layers
+
+
+def test_short_cuts_of_nested_operators_are_right_and_not_faithful():
+    """What the reward for the outcome pays and the one for steps does not."""
+    from factory.tasks._find import demonstration_of
+
+    task, habits = find_task("nested_ops@hard"), demonstration_of("nested_ops")
+    rows = rows_of("nested_ops@hard", 200)
+    kinds = set()
+    for row in rows:
+        for write, right in ((habits.quick, True), (habits.wrong, False), (habits.slip, False)):
+            verdict = task.verify(write(row, Random(row.id)), row)
+            assert verdict.correct is right
+            assert verdict.components["steps"] < 1
+            kinds.add((write.__name__, verdict.components["has_steps"]))
+    assert kinds == {("_quick", 0.0), ("_quick", 1.0), ("_wrong_rule", 0.0), ("_slip", 1.0)}
+
+
 @pytest.mark.parametrize("people", [2, 3, 4])
 def test_zebra_puzzles_are_the_librarys_own(people):
     for seed in (5, 6, 2**31):
