@@ -7,7 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from factory.analysis.cells import Matrix, load_matrix, read_study_card
+from factory.analysis.cells import Matrix, Mode, load_matrix, read_study_card
+from factory.analysis.contrast_table import print_contrasts
+from factory.analysis.contrasts import Contrast, contrasts
 from factory.analysis.joint import Group, joint_groups
 from factory.analysis.joint_json import joint_json
 from factory.analysis.joint_table import print_joint
@@ -36,13 +38,24 @@ class Overview:
     @cached_property
     def numbers(self) -> dict[str, Any]:
         """Everything as one JSON object: what `matrix.json` holds."""
-        return {**summary(self.matrix), "joint": joint_json(self.groups, self.asked)}
+        found = [one.to_json() for mode in self.matrix.modes() for one in self.contrasts(mode)]
+        return {**summary(self.matrix), "contrasts": found, "joint": joint_json(self.groups, self.asked)}
 
     @property
     def text(self) -> str:
         """For a terminal."""
         joint = print_joint(self.groups, self.asked)
-        return "\n\n".join(text for text in (print_matrix(self.matrix), joint) if text)
+        parts = (print_matrix(self.matrix), print_contrasts(self.matrix, self.wanted_contrasts), joint)
+        return "\n\n".join(text for text in parts if text)
+
+    @property
+    def wanted_contrasts(self) -> dict[str, dict[str, float]]:
+        """The study's own comparisons: variants' weights by name."""
+        return dict(self.card["study"].get("contrasts") or {})
+
+    def contrasts(self, mode: Mode) -> list[Contrast]:
+        """The study's own comparisons."""
+        return contrasts(self.matrix, self.wanted_contrasts, mode)
 
 
 def overview(store: Store, folder: Path) -> Overview:

@@ -45,8 +45,22 @@ def shares(matrix: Matrix, mode: Mode) -> list[Found]:
             cells = [(cell, cell.outcomes()) for cell in matrix.at(variant, benchmark) if cell.shares]
             for name in dict.fromkeys(name for cell, _ in cells for name in cell.shares):
                 parts = [item_parts(outcomes, cell.shares[name], mode) for cell, outcomes in cells]
-                found.append(Found(variant, benchmark, mode, name, _estimate(parts)))
+                found.append(Found(variant, benchmark, mode, name, statistics.share(*_table(parts)[1:])))
     return found
+
+
+def share_table(matrix: Matrix, variant: str, benchmark: str, name: str, mode: Mode) -> dict[tuple[str, int], float]:
+    """For each item and seed a value; their means over the items are the seeds' shares."""
+    cells = [cell for cell in matrix.at(variant, benchmark) if name in cell.shares]
+    parts = [item_parts(cell.outcomes(), cell.shares[name], mode) for cell in cells]
+    items, part, whole = _table(parts)
+    table = statistics.linearised(part, whole)
+    return {
+        (item, cell.seed): float(value)
+        for item, row in zip(items, table, strict=True)
+        for cell, value in zip(cells, row, strict=True)
+        if not np.isnan(value)
+    }
 
 
 def declared(matrix: Matrix) -> dict[str, Share]:
@@ -87,9 +101,10 @@ def _values(outcome: Outcome, share: Share, mode: Mode) -> Iterator[tuple[float,
         yield components.get(share.component, 0.0), bool(given)
 
 
-def _estimate(seeds: Sequence[Parts]) -> Estimate | None:
-    """The share over seeds that were scored on the same items."""
+def _table(seeds: Sequence[Parts]) -> tuple[list[str], Array, Array]:
+    """Items, and their two means, each (items, seeds); NaN where a seed does not have the item."""
     items = list(dict.fromkeys(item for parts in seeds for item in parts))
     nothing = (np.nan, np.nan)
     table: Array = np.array([[parts.get(item, nothing) for parts in seeds] for item in items], dtype=np.float64)
-    return statistics.share(table[..., 0], table[..., 1]) if items else None
+    table = table.reshape(len(items), len(seeds), 2)
+    return items, table[..., 0], table[..., 1]

@@ -118,13 +118,20 @@ def share(part: Array, whole: Array) -> Estimate | None:
         sample counts the same. The interval is `mean`'s for the linearised values R + (part - R whole) / mean(whole)
         of the items that have such samples (ratio estimator; Cochran 1977, Sampling Techniques, section 6.4).
     """
-    counts = np.where(whole > 0, whole, np.nan)
-    seeds = ~np.isnan(counts).all(axis=0)
-    if not seeds.any():
-        return None
-    top, counts = np.where(np.isnan(counts), np.nan, part)[:, seeds], counts[:, seeds]
-    value = np.nansum(top, axis=0) / np.nansum(counts, axis=0)
-    return mean(value + (top - value * counts) / np.nanmean(counts, axis=0))
+    return mean(linearised(part, np.where(whole > 0, whole, np.nan)))
+
+
+def linearised(part: Array, whole: Array) -> Array:
+    """Values whose mean over the items is the share of each seed, and whose spread is its error.
+
+    Args:
+        part, whole: as `share` takes them; NaN in `whole` for an item that is left out.
+    """
+    total, items = np.nansum(whole, axis=0), (~np.isnan(whole)).sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):  # a seed without any such sample is NaN throughout
+        value = np.where(np.isnan(whole), 0.0, part).sum(axis=0) / total
+        values: Array = value + (part - value * whole) * items / total
+    return values
 
 
 def difference(a: Array, b: Array) -> Estimate | None:

@@ -107,7 +107,7 @@ def _table(matrix: Matrix, mode: Mode, benchmarks: tuple[str, ...]) -> list[str]
     items = [max((score.items for score in column if score), default=0) for column in scores]
     rows.append(["items", *(f"{count:>3}" for count in items)])
     widths = [_name_width(matrix), *(_column_width(benchmark) for benchmark in benchmarks)]
-    return _aligned(rows, widths)
+    return aligned(rows, widths)
 
 
 def _share_tables(matrix: Matrix, width: int) -> list[str]:
@@ -131,11 +131,12 @@ def _share_tables(matrix: Matrix, width: int) -> list[str]:
                 ),
             ]
             widths = [_name_width(matrix), *map(_column_width, columns)]
-            lines += _aligned(rows, widths)
+            lines += aligned(rows, widths)
     return lines
 
 
-def _aligned(rows: Sequence[Sequence[str]], widths: Sequence[int]) -> list[str]:
+def aligned(rows: Sequence[Sequence[str]], widths: Sequence[int]) -> list[str]:
+    """Lines with columns of these widths."""
     return ["  ".join(text.ljust(size) for text, size in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 

@@ -179,6 +179,8 @@ class Study(Strict):
         contamination: what to do about benchmark items that the adapters train on.
         curves: learning curves on held-out items; None is none.
         joint: how adapters of the same tasks are compared.
+        contrasts: further comparisons: a name -> the weight of each variant (`adapter:NAME`, `merge:NAME`, `base`),
+            together 0.
     """
 
     study: Name
@@ -195,6 +197,7 @@ class Study(Strict):
     contamination: Contamination = Contamination()
     curves: Curves | None = None
     joint: Joint = Joint()
+    contrasts: dict[str, Annotated[dict[str, float], Field(min_length=2)]] = {}
 
     @field_validator("seeds")
     @classmethod
@@ -214,6 +217,18 @@ class Study(Strict):
             for name in names or []:
                 if name not in known:
                     raise ValueError(str(UnknownName(kind, name, known, where)))
+        return self
+
+    @model_validator(mode="after")
+    def _contrasts_compare(self) -> Study:
+        known = ["base", *(f"adapter:{name}" for name in self.adapters), *(f"merge:{name}" for name in self.merges)]
+        for name, weights in self.contrasts.items():
+            for variant in weights:
+                if variant not in known:
+                    raise ValueError(str(UnknownName("variant", variant, known, f"contrast '{name}'")))
+            if abs(sum(weights.values())) > 1e-9 or not any(weights.values()):
+                total = sum(weights.values())
+                raise ValueError(f"contrast '{name}': weights come to {total:g}; a comparison has some, together 0")
         return self
 
     def curve_of(self, adapter: str) -> Curves | None:

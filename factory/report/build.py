@@ -14,6 +14,7 @@ from factory.analysis.table import percent, signed
 from factory.core.atomic import write_text
 from factory.core.errors import BadInput, UnknownName
 from factory.report import figures, view
+from factory.report.contrasts import contrast_views
 from factory.report.interference import interference_maps
 from factory.report.joint import joint_views
 from factory.store.store import Store
@@ -64,6 +65,7 @@ def render(store: Store, whole: Overview) -> str:
         matrix=matrix,
         views=view.matrix_views(matrix),
         protocols=protocols(matrix),
+        contrasts=contrast_views(whole),
         joint=joint_views(whole.groups, whole.asked),
         curves=view.curve_views(store, variants),
         interference_maps=interference_maps(store, variants),

@@ -32,8 +32,8 @@ BETTER = outcome("one", [1.0, 1.0, 1.0], 1.0, *[said(1.0, 1.0)] * 4)
 BETTER_TWO = outcome("two", [1.0, 1.0, 1.0], 1.0, *[said(1.0, 1.0)] * 4)
 
 
-def study_of(root, **variants):
-    """A study of one benchmark: variants with the outcomes of each seed."""
+def study_of(root, asked=None, **variants):
+    """A study of one benchmark: variants with the outcomes of each seed; `asked` are further fields of the study."""
     store = Store(root)
     declared = {name: asdict(share) for name, share in SHARES.items()}
     cells, cards = [], []
@@ -42,7 +42,7 @@ def study_of(root, **variants):
             cells.append(put_cell(store, variant, "nested_ops@easy", outcomes, seed=seed, shares=declared))
             cards.append({"name": variant, "seed": seed, "ref": None})
     seeds = range(len(next(iter(variants.values()))))
-    return store, put_study(store, cells, cards, benchmarks=["nested_ops@easy"], seeds=seeds)
+    return store, put_study(store, cells, cards, benchmarks=["nested_ops@easy"], seeds=seeds, **(asked or {}))
 
 
 def values(matrix, mode):
