@@ -70,7 +70,7 @@ class Scorer:
         pool = self._pools[task]
         known = {text: pool.task.verify(text, pool.rows[row]) for text in dict.fromkeys(texts)}
         found = [known[text] for text in texts]
-        self._check(found)
+        self._check(task, found)
         return found
 
     def components(self, task: str) -> list[str]:
@@ -108,12 +108,12 @@ class Scorer:
         reward.__name__ = component
         return reward
 
-    def _check(self, verdicts: list[Verdict]) -> None:
+    def _check(self, task: str, verdicts: list[Verdict]) -> None:
         failed = [verdict for verdict in verdicts if verdict.score is None]
         self._seen += len(verdicts)
         self._failed += len(failed)
         if failed and self._failed > self._limit * self._seen:
             raise WorkFailed(
-                f"the verifier failed on {self._failed} of {self._seen} completions, more than unscorable_limit "
-                f"{self._limit:g} allows; the last reason: {failed[-1].reason}"
+                f"task {task}: the verifier failed, {self._failed} of {self._seen} completions in all, more than "
+                f"unscorable_limit {self._limit:g} allows; the last reason: {failed[-1].reason}"
             )

@@ -59,7 +59,8 @@ class Stop(Strict):
     """When training ends before its last step, with the reason on the card.
 
     Attributes:
-        no_signal_steps: steps in a row without one informative group; None never stops for it.
+        no_signal_steps: steps in a row without one informative group, after which training ends; a task that has none
+            in its first so many steps is refused. None never stops for either.
         collapse: stop when the mean reward of ten steps falls below this share of the best ten; None never stops.
     """
 

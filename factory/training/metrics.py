@@ -11,6 +11,7 @@ from typing import Any
 from factory.core.atomic import write_text
 from factory.rewards import Scorer
 from factory.training.groups import Group
+from factory.training.selection import Filter, is_informative
 
 FILE = "metrics.jsonl"
 
@@ -50,17 +51,21 @@ class MetricsFile:
             os.close(descriptor)
 
 
-def task_line(task: str, seen: Sequence[Group], kept: Sequence[Group], scorer: Scorer) -> dict[str, Any]:
+def task_line(
+    task: str, seen: Sequence[Group], kept: Sequence[Group], scorer: Scorer, filter: Filter
+) -> dict[str, Any]:
     """What a step showed of one task.
 
     Args:
         seen: its groups that were generated, at least one.
         kept: those of them that are trained on.
+        filter: says which of them are informative.
     """
     verdicts = [verdict for group in seen for verdict in group.verdicts]
     return {
         "prompts": len(seen),
         "kept": len(kept),
+        "informative": sum(is_informative(group, filter) for group in seen),
         "completions": len(verdicts),
         "reward": mean([reward for group in seen for reward in group.rewards]),
         "components": {

@@ -36,7 +36,13 @@ class Selected:
 
 
 class Selection(Protocol):
-    """A way to fill a step."""
+    """A way to fill a step.
+
+    Attributes:
+        filter: which groups count as informative, see `is_informative`.
+    """
+
+    filter: Filter
 
     def select(self, draw: Draw, shares: Mapping[str, float], size: int, rng: np.random.Generator) -> Selected:
         """Fill a step of `size` groups from prompts drawn by `shares`."""
@@ -53,6 +59,7 @@ class Every:
     """All groups that are drawn. The task furthest behind its share gets the next place."""
 
     credit: dict[str, float] = field(default_factory=dict)
+    filter: Filter = "lenient"
 
     def select(self, draw: Draw, shares: Mapping[str, float], size: int, rng: np.random.Generator) -> Selected:
         """Draw exactly `size` groups; shares that do not divide a step evenly are kept over the steps."""

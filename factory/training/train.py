@@ -105,6 +105,7 @@ def _train(recipe: AdapterRecipe, spec: dict[str, Any], folders: tuple[Path, Pat
         seed=seed,
         on_step=on_step,
         keep=Keeper(state / KEPT, base, spec.get("keep_every"), recipe.max_steps),
+        of={"recipe": spec["recipe"], "seed": spec["seed"], "base": base["hash"]},
     )
     write_peft(trained, out, base)
     read_back(out)

@@ -102,6 +102,7 @@ def train(
     seed: int,
     on_step: Callable[[dict[str, Any]], None],
     keep: Callable[[Any, int], None],
+    of: dict[str, Any],
 ) -> tuple[Any, str | None]:
     """Run GRPO to the recipe's last step, from the newest whole checkpoint in `state`.
 
@@ -109,12 +110,13 @@ def train(
         filler: where the steps' completions come from.
         on_step: called with each line of the metrics file.
         keep: called with the model and the number of steps done, after each.
+        of: recipe, seed and base, as JSON: only a checkpoint of the same is gone on from.
 
     Returns:
         The PEFT model, and why training ended early, None if it did not.
 
     Raises:
-        BadInput: TRL or PEFT refuses an option of the recipe.
+        BadInput: TRL or PEFT refuses an option of the recipe, or the checkpoint is of another one; see `stop_reason`.
     """
     from datasets import Dataset
     from transformers import PrinterCallback
@@ -125,7 +127,7 @@ def train(
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     checkpoints = state / "checkpoints"
     checkpoints.mkdir(exist_ok=True)
-    start = newest(checkpoints)
+    start = newest(checkpoints, of)
     metrics = MetricsFile(state / "metrics.jsonl", start[1] if start else 0)
     if start:
         filler.restore(read_json(start[0] / STATE))
@@ -145,7 +147,7 @@ def train(
             processing_class=tokenizer,
             peft_config=lora_config(recipe.lora),
             rollout_func=filler,
-            callbacks=[watcher(filler, metrics, recipe.stop, improvement, on_step, keep)],
+            callbacks=[watcher(filler, metrics, recipe.stop, improvement, on_step, keep, of)],
         )
     except (TypeError, ValueError) as error:
         raise BadInput(f"the trainer refuses the recipe: {error}") from error

@@ -14,40 +14,10 @@ from factory.training.filler import Filler
 from factory.training.groups import Group
 from factory.training.improvement import Improvement
 from factory.training.metrics import MetricsFile, mean, task_line
+from factory.training.stop import stop_reason
 from factory.training.weighting import Seen
 
 STATE = "strategy.json"
-WINDOW = 10
-
-
-def stop_reason(lines: list[dict[str, Any]], stop: Stop) -> str | None:
-    """Why training should end now, in one sentence; None if it should not.
-
-    Args:
-        lines: the metrics file's, so far.
-    """
-    silent = 0
-    for line in reversed(lines):
-        if line["strategy"]["informative"]:
-            break
-        silent += 1
-    if stop.no_signal_steps is not None and silent >= stop.no_signal_steps:
-        solved = mean([task["components"].get("correct") for task in lines[-1]["tasks"].values()])
-        why = "the tasks are solved" if solved and solved > 0.9 else "they are too hard, or rewarded for nothing else"
-        return (
-            f"no group had rewards that differ in the last {silent} steps, so nothing can be learned: {why} "
-            f"(stop.no_signal_steps = {stop.no_signal_steps})"
-        )
-    rewards = [mean([task["reward"] for task in line["tasks"].values()]) or 0.0 for line in lines]
-    if stop.collapse is None or len(rewards) < 2 * WINDOW:
-        return None
-    means = [sum(rewards[end - WINDOW : end]) / WINDOW for end in range(WINDOW, len(rewards) + 1)]
-    if max(means) > 0.05 and means[-1] < stop.collapse * max(means):
-        return (
-            f"the reward collapsed: {means[-1]:.3f} over the last {WINDOW} steps, {max(means):.3f} at its best; take a "
-            f"lower learning_rate, or a beta above 0 (stop.collapse = {stop.collapse:g})"
-        )
-    return None
 
 
 def watcher(
@@ -57,8 +27,9 @@ def watcher(
     improvement: Improvement,
     on_step: Callable[[dict[str, Any]], None],
     keep: Callable[[Any, int], None],
+    of: dict[str, Any],
 ) -> Any:
-    """The trainer's callback."""
+    """The trainer's callback; `of` is what its checkpoints are sealed with."""
     from transformers import TrainerCallback
 
     class Watcher(TrainerCallback):  # type: ignore[misc]
@@ -93,7 +64,7 @@ def watcher(
             metrics.sync()
             folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
             write_json(folder / STATE, filler.state())
-            seal(folder)
+            seal(folder, of)
 
     return Watcher()
 
@@ -128,8 +99,9 @@ def line_of(
     step = filler.step
     assert step is not None
     seen, kept = step.selected.seen, step.selected.groups
+    filter = filler.strategy.selection.filter
     tasks = {
-        task: task_line(task, own, [g for g in kept if g.task == task], filler.scorer)
+        task: task_line(task, own, [g for g in kept if g.task == task], filler.scorer, filter)
         for task in filler.pools
         if (own := [group for group in seen if group.task == task])
     }

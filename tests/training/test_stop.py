@@ -3,7 +3,7 @@
 import pytest
 
 from factory.core.recipes import Stop
-from factory.training.watch import stop_reason
+from factory.training.stop import stop_reason
 
 
 def lines(rewards, informative=4, correct=0.1):
