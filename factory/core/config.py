@@ -178,7 +178,7 @@ def _fields_at(model: type[BaseModel], location: Sequence[Any]) -> set[str]:
             here = get_args(here)[0]
     while get_origin(here) in (Union, types.UnionType):
         here = next((o for o in get_args(here) if _is_model(o)), None)
-    return set(here.model_fields) if _is_model(here) else set()
+    return {field.alias or name for name, field in here.model_fields.items()} if _is_model(here) else set()
 
 
 def _is_model(kind: Any) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from factory.core.memory import free_bytes
 from factory.core.provenance import versions
 from factory.core.recipes import recipe_names
 
@@ -53,24 +54,13 @@ def _libraries() -> list[Check]:
 
 
 def _memory() -> Check:
-    import psutil
-
-    free = min(psutil.virtual_memory().available, _container_free()) / 2**30
+    free = free_bytes() / 2**30
     text = f"{free:.1f} GiB free"
     if free < NEEDED_MEMORY_GIB:
         return Check(
             "memory", "limited", text, f"the default study takes about {NEEDED_MEMORY_GIB:g} GiB; use --jobs 1"
         )
     return Check("memory", "ok", text)
-
-
-def _container_free() -> float:
-    """Bytes left under the container's or the job's own limit (cgroup v2); infinite without one."""
-    group = Path("/sys/fs/cgroup")
-    try:
-        return int((group / "memory.max").read_text()) - int((group / "memory.current").read_text())
-    except (OSError, ValueError):  # no such group, or "max"
-        return float("inf")
 
 
 def _store(store: Path) -> Check:

@@ -123,6 +123,8 @@ def run_single(single: Single, *, workers: int, force: bool = False, dry_run: bo
         if not dry_run:
             card = single.store.card(ref)
             item |= {"path": str(single.store.path(ref)), "cost": card["cost"], "metrics": card.get("metrics")}
+            if card.get("warning"):
+                item["warning"] = card["warning"]
             if ref.kind == "cell":
                 item |= {"variant": card["variant"], "benchmark": card["benchmark"], "chance": card["chance"]}
                 item |= {"items": card["data"]["items"], "protocol": told(card["decoding"], card["method"])}
@@ -130,6 +132,7 @@ def run_single(single: Single, *, workers: int, force: bool = False, dry_run: bo
     cost = round(sum(job.cost for job in todo), 1)
     result = {"built": 0 if dry_run else len(todo), "to_build": len(todo) if dry_run else 0, "items": items}
     lines = [_line(item) for item in items]
+    lines += [f"warning: {item['title']}: {item['warning']}" for item in items if "warning" in item]
     lines.append(f"{len(todo)} to build, about {cost:g} CPU-seconds" if dry_run else f"built {len(todo)}")
     return result, "\n".join(lines)
 

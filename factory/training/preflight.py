@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from factory.core.errors import BadInput
+from factory.core.memory import free_bytes
 from factory.core.recipes import AdapterRecipe
 from factory.rewards import CORRECT, Pool, Scorer
 
@@ -36,18 +37,48 @@ def check_golds(pools: Mapping[str, Pool], scorer: Scorer) -> None:
             )
 
 
+def check_room(limit: int, recipe: AdapterRecipe, prompt_tokens: int) -> None:
+    """Refuse prompts and completions that together are longer than the base reads.
+
+    Args:
+        limit: tokens that the base reads at most.
+        prompt_tokens: of the longest prompt.
+
+    Raises:
+        BadInput: they are.
+    """
+    if prompt_tokens + recipe.max_completion_length > limit:
+        raise BadInput(
+            f"the longest prompt has {prompt_tokens} tokens and max_completion_length is "
+            f"{recipe.max_completion_length}, the base reads {limit}; lower max_completion_length, or take a base that "
+            "reads more"
+        )
+
+
 def check_memory(model: Any, recipe: AdapterRecipe, prompt_tokens: int) -> None:
-    """On a GPU, one forward and backward pass over the longest batch that training can come to.
+    """Refuse a step that the device cannot hold: on a GPU by a forward and backward pass over the longest batch.
+
+    On a CPU the step's logits and their gradients are counted: less than it takes, so what is refused is impossible; a
+    process that takes too much there is killed without a word.
 
     Raises:
         BadInput: the device's memory does not hold it.
     """
     import torch
 
-    if not torch.cuda.is_available():
-        return
     batch = recipe.per_device_train_batch_size or recipe.prompts_per_step * recipe.num_generations
     width = prompt_tokens + recipe.max_completion_length
+    remedy = f"lower per_device_train_batch_size (now {batch}) or max_completion_length"
+    if not torch.cuda.is_available():
+        vocabulary = model.config.get_text_config().vocab_size
+        needed = 2 * 4 * batch * (recipe.max_completion_length + 1) * vocabulary
+        free = free_bytes()
+        if needed > free:
+            raise BadInput(
+                f"one step does not fit: the logits of {batch} sequences of {recipe.max_completion_length} tokens, and "
+                f"their gradients, take {needed / 2**30:.3g} GiB, {free / 2**30:.3g} GiB are free; {remedy}"
+            )
+        return
     try:
         ids = torch.zeros(batch, width, dtype=torch.long, device=model.device)
         logits = model(input_ids=ids, logits_to_keep=recipe.max_completion_length + 1).logits
@@ -55,8 +86,8 @@ def check_memory(model: Any, recipe: AdapterRecipe, prompt_tokens: int) -> None:
         model.zero_grad(set_to_none=True)
     except torch.cuda.OutOfMemoryError as error:
         raise BadInput(
-            f"the GPU's memory does not hold one step ({batch} sequences of {width} tokens); lower "
-            f"per_device_train_batch_size (now {batch}) or max_completion_length, or set trl.gradient_checkpointing"
+            f"the GPU's memory does not hold one step ({batch} sequences of {width} tokens); {remedy}, or set "
+            "trl.gradient_checkpointing"
         ) from error
     finally:
         torch.cuda.empty_cache()

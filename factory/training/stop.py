@@ -75,8 +75,8 @@ def _no_signal(lines: Sequence[Line], stop: Stop) -> str | None:
         state = "solved" if correct is not None and correct > SOLVED else "too hard, or rewarded for nothing else"
         told.append(f"{task} is {state}" + ("" if correct is None else f" ({correct:.0%} correct)"))
     return (
-        f"no group was informative in the last {silent} steps, so nothing can be learned: {', '.join(told)}; take fewer "
-        f"max_steps, or rows of another difficulty (stop.no_signal_steps = {stop.no_signal_steps})"
+        f"no group was informative in the last {silent} steps, so nothing can be learned: {', '.join(told)}; take "
+        f"fewer max_steps, or rows of another difficulty (stop.no_signal_steps = {stop.no_signal_steps})"
     )
 
 

@@ -16,7 +16,7 @@ from factory.training.filler import Filler
 from factory.training.improvement import Improvement
 from factory.training.lora import lora_config, settle
 from factory.training.metrics import MetricsFile
-from factory.training.preflight import check_memory
+from factory.training.preflight import check_memory, check_room
 from factory.training.watch import STATE, watcher
 
 OWN_OPTIONS = frozenset(
@@ -123,6 +123,8 @@ def train(
     from transformers.utils import logging
     from trl import GRPOConfig, GRPOTrainer
 
+    from factory.models.chat import longest
+
     logging.set_verbosity_error()
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     checkpoints = state / "checkpoints"
@@ -153,7 +155,9 @@ def train(
         raise BadInput(f"the trainer refuses the recipe: {error}") from error
     settle(trainer.model, recipe.lora)
     trainer.remove_callback(PrinterCallback)
-    check_memory(trainer.model, recipe, filler.longest_prompt())
+    prompt_tokens = filler.longest_prompt()
+    check_room(longest(model, tokenizer), recipe, prompt_tokens)
+    check_memory(trainer.model, recipe, prompt_tokens)
     trainer.train(resume_from_checkpoint=str(start[0]) if start else None)
     return trainer.model, metrics.stopped
 

@@ -51,13 +51,14 @@ def test_the_line_of_a_task_is_by_hand():
         return Group(name, 0, [1], [[1] * len(text) for text in texts], verdicts, rewards)
 
     # one: (1 + .25 + .125 + 0 + .25 + 0) / 2; two: 1 + .125 for both, so its only group has no variance.
-    line = task_line("one", [group("one", ["yes", "no"])], [], subject)
+    line = task_line("one", [group("one", ["yes", "no"])], [], subject, "lenient")
     assert line["reward"] == pytest.approx(0.8125)
-    assert (line["zero_variance"], line["kept"]) == (0.0, 0)
+    assert (line["zero_variance"], line["kept"], line["informative"]) == (0.0, 0, 1)
     both = [group("two", ["yes", "yes"])]
-    assert task_line("two", both, both, subject) == {
+    assert task_line("two", both, both, subject, "lenient") == {
         "prompts": 1,
         "kept": 1,
+        "informative": 0,
         "completions": 2,
         "reward": 1.125,
         "components": {"correct": 1.0, "format": 1.0},
