@@ -1,8 +1,8 @@
 """novel_ops with small numbers and few words, for a base of the embedded scale: levels are layers of brackets.
 
-`a@b = 2*a+b, a&b = a-3*b. (4@3)&2 = ?` Easy is one operation, medium two, hard three, each on the result of the one
-before; `very_hard`, four of them, is for extrapolation. Every number on the way is between 0 and 30, so that more
-layers ask for more steps and not for harder ones.
+`a@b = 2*a-b. 3@(4@7) = ?` Easy is one operation, medium two, hard three, each on the result of the one before;
+`very_hard`, four of them, is for extrapolation. Every number on the way is between 0 and 30, so that more layers ask
+for more steps and not for harder ones.
 
 The habits hold what a reward for the outcome alone pays as well as work: right answers after nothing, and right
 answers after steps that are false (every operator taken for plain addition).
@@ -26,9 +26,9 @@ from factory.verifiers import operators
 from factory.verifiers.operators import Tree, applied
 
 VERSION = 1
-SYMBOLS, OPERATORS = "@#&~", 2
+SYMBOLS = "@#&~"
 LARGEST = 30
-SHAM = 0.5
+SHAM, OFF_BY_ONE = 0.5, 0.6
 LAYERS = (1, 2, 3, 4)
 SIZES: dict[Split, int] = {"train": 400, "dev": 50, "test": 120}
 
@@ -39,13 +39,13 @@ def _formula(rng: Random) -> str:
     return rng.choice("+-").join(sides)
 
 
-def _tree(rng: Random, layers: int, symbols: list[str]) -> Tree:
+def _tree(rng: Random, layers: int, symbol: str) -> Tree:
     """A chain: every operation but the innermost is on a digit and the result of the one within."""
     tree: Tree = rng.randint(1, 12)
     for layer in range(layers):
         sides = [tree, rng.randint(1, 9 if layer else 12)]
         rng.shuffle(sides)
-        tree = [rng.choice(symbols), *sides]
+        tree = [symbol, *sides]
     return tree
 
 
@@ -82,19 +82,15 @@ def _small(lines: Iterable[str], largest: int) -> bool:
 
 def _make(layers: int, rng: Random) -> tuple[Question, object]:
     while True:
-        symbols = rng.sample(SYMBOLS, min(layers, OPERATORS))
-        formulas = {symbol: _formula(rng) for symbol in symbols}
-        tree = _tree(rng, layers, symbols)
-        if all(symbol in _shown(tree) for symbol in symbols):
-            result, lines = _worked(tree, formulas)
-            if len(set(lines)) == layers and _small(lines, LARGEST):
-                break
-    rules = ", ".join(f"a{symbol}b = {formula}" for symbol, formula in formulas.items())
-    text = f"{rules}. {_shown(tree)} = ?"
-    reference = {"operators": formulas, "tree": tree, "answer": str(result)}
-    plain = _shown(tree)
-    for symbol, formula in formulas.items():  # the same computation under other symbols is the same content
-        plain = plain.replace(symbol, f"[{formula}]")
+        symbol, formula = rng.choice(SYMBOLS), _formula(rng)
+        tree = _tree(rng, layers, symbol)
+        result, lines = _worked(tree, {symbol: formula})
+        if len(set(lines)) == layers and _small(lines, LARGEST):
+            break
+    text = f"a{symbol}b = {formula}. {_shown(tree)} = ?"
+    reference = {"operators": {symbol: formula}, "tree": tree, "answer": str(result)}
+    # The same computation under another symbol is the same content.
+    plain = _shown(tree).replace(symbol, f"[{formula}]")
     return Question(key_of(text), text, str(result), reference, "\n".join(lines), layers), plain
 
 
@@ -116,7 +112,8 @@ def _quick(row: Row, rng: Random) -> str:
 def _slip(row: Row, rng: Random) -> str:
     """The steps with an accidental mistake in one, which the others and the answer go on from."""
     while True:
-        slips = {rng.randrange(row.difficulty or 1): rng.choice((-10, -2, -1, 1, 2, 10))}
+        by = -1 if rng.random() < OFF_BY_ONE else rng.choice((-10, -2, 1, 2, 10))
+        slips = {rng.randrange(row.difficulty or 1): by}
         result, lines = _worked(row.reference["tree"], row.reference["operators"], slips)
         if _small(lines, 3 * LARGEST):
             return "\n".join([*lines, in_style(row, str(result))])
@@ -130,8 +127,8 @@ def _wrong_rule(row: Row, rng: Random) -> str:
 
 
 demonstration = Habits(
-    worked=0.4,
-    worked_right=0.4,
+    worked=0.5,
+    worked_right=0.2,
     quick_right=0.6,
     dominant=0.8,
     quick=_quick,
