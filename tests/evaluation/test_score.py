@@ -111,3 +111,15 @@ def test_metrics_exclude_and_count_what_could_not_be_scored():
     ]
     expected = {"sampled": round(1 / 3, 6), "greedy": 1.0, "mixed": 0.5, "unscorable": 2, "others": {}}
     assert score.metrics_of(outcomes) == expected
+
+
+@pytest.mark.parametrize("benchmark, kept", [("nested_ops@easy", 3), ("tiny_math", 0)])
+def test_components_are_kept_where_shares_of_them_are_reported(pico_base, tmp_path, benchmark, kept):
+    store, ref = Store(tmp_path), Ref("pico", "cell", "base-on-it", 0, "1" * 16)
+    plain = {**spec(pico_base, Decoding(samples=2, max_new_tokens=4, limit=3)), "benchmark": benchmark}
+    score.build_cell(store, ref, plain, silent)
+    lines = [json.loads(line) for line in (store.path(ref) / "items.jsonl").read_text().splitlines()]
+    assert [len(line["components"]) for line in lines] == [kept] * 3
+    assert all(set(said) == {"format", "has_steps", "steps"} for line in lines for said in line["components"])
+    declared = {"has_steps", "step_accuracy", "faithful_when_correct"} if kept else set()
+    assert set(store.card(ref)["shares"]) == declared
