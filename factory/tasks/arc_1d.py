@@ -1,7 +1,7 @@
 """Grids of one dimension: find the rule in three examples and apply it, in MT-GRPO's words (arXiv 2602.05547).
 
-10, 20, 30 or 40 cells and 70 rules, from reasoning-gym's `arc_1d`. `tiny` has 5 cells, two examples, a few rules and
-words of its own, and needs no library.
+10, 20, 30 or 40 cells and 70 rules, from reasoning-gym's `arc_1d`. `tiny` has 4 cells, two examples, words and
+rules of its own (paint what is there, fill what is empty), and needs no library.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from factory.tasks._task import Task
 from factory.verifiers import grid
 from factory.verifiers._gym_door import VERSION as GYM_VERSION
 
-VERSION = 1
+VERSION = 2
 UPSTREAM = " Your final answer should be just the test output grid itself."
 ASKS = {
     "boxed": r" Your final answer must be placed in \boxed{} and should be just the test output grid itself.",
@@ -31,12 +31,20 @@ ASKS = {
 }
 
 Cells = list[int]
+
+
+def _paint(color: int, cells: Cells) -> Cells:
+    return [color if cell else 0 for cell in cells]
+
+
+def _fill(color: int, cells: Cells) -> Cells:
+    return [cell or color for cell in cells]
+
+
 RULES: dict[str, Callable[[Cells], Cells]] = {
-    "right": lambda cells: cells[-1:] + cells[:-1],
-    "left": lambda cells: cells[1:] + cells[:1],
-    "mirror": lambda cells: cells[::-1],
-    "ends": lambda cells: cells[-1:] + cells[1:-1] + cells[:1],
-    "fives": lambda cells: [5 if cell else 0 for cell in cells],
+    f"{name} {color}": partial(rule, color)
+    for name, rule in (("paint", _paint), ("fill", _fill))
+    for color in range(1, 10)
 }
 """Of the tiny level."""
 
@@ -61,7 +69,7 @@ def _tiny(rng: Random) -> tuple[Question, object]:
         rule = RULES[rng.choice(sorted(RULES))]
         color = rng.randint(1, 9)
         cells = [
-            [color if rng.random() < 0.5 else rng.choice((0, 0, rng.randint(1, 9))) for _ in "12345"] for _ in "123"
+            [color if rng.random() < 0.5 else rng.choice((0, 0, rng.randint(1, 9))) for _ in "1234"] for _ in "123"
         ]
         results = [rule(one) for one in cells]
         fitting = [name for name, one in RULES.items() if [one(cells[0]), one(cells[1])] == results[:2]]

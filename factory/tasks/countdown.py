@@ -1,11 +1,12 @@
 """Countdown: an expression that reaches a target from given numbers, in MT-GRPO's words (arXiv 2602.05547).
 
 The target is what a random expression of the numbers comes to, so that every row can be solved. 3, 4, 5 or 6 numbers
-up to 100, targets up to 1,000; in `tiny` 2 or 3 numbers up to 15 and targets up to 50.
+up to 100, targets up to 1,000; in `tiny` 2 numbers up to 60, to add or to subtract, and targets up to 99.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from random import Random
 
@@ -18,7 +19,7 @@ from factory.tasks._style import Question
 from factory.tasks._task import Task
 from factory.verifiers import countdown
 
-VERSION = 1
+VERSION = 2
 TEXT = (
     "Using the numbers [{numbers}], create an equation that equals {target}. You can only use basic arithmetic "
     "operations (+, -, *, /) and each number should be used exactly once."
@@ -30,6 +31,7 @@ ASKS = {
     "plain": " Return nothing but the expression, for example (1 + 2) / 3.",
 }
 LARGEST_NUMBER, LARGEST_TARGET, LARGEST_MIDDLE = 100, 1000, 5000
+TINY_NUMBER, TINY_TARGET = 60, 99
 _TIGHT = {"+": 1, "-": 1, "*": 2, "/": 2}
 
 
@@ -76,20 +78,30 @@ def _expression(rng: Random, numbers: list[int], largest_target: int) -> _Part:
 
 def _maker(difficulty: int) -> Make:
     def make(rng: Random) -> tuple[Question, object]:
-        count = difficulty + 2 if difficulty else rng.randint(2, 3)
-        numbers = [rng.randint(1, LARGEST_NUMBER if difficulty else 15) for _ in range(count)]
-        made = _expression(rng, numbers, LARGEST_TARGET if difficulty else 50)
-        target = made.value
-        if difficulty:
-            text, work, answer = TEXT.format(numbers=", ".join(map(str, numbers)), target=target), "\n", made.text
-        else:
-            text, work, answer = f"Make {target} of {' '.join(map(str, numbers))}.", " ", made.text.replace(" ", "")
-        steps = [step if difficulty else step.replace(" ", "") for step in made.steps]
-        reference = {"numbers": ",".join(map(str, numbers)), "target": target, "parts": {"steps": steps}}
-        question = Question(key_of(text), text, answer, reference, work.join(steps), difficulty)
-        return question, [sorted(numbers), target]
+        numbers = [rng.randint(1, LARGEST_NUMBER) for _ in range(difficulty + 2)]
+        made = _expression(rng, numbers, LARGEST_TARGET)
+        text = TEXT.format(numbers=", ".join(map(str, numbers)), target=made.value)
+        return _question(text, numbers, made, "\n", difficulty)
 
     return make
+
+
+def _tiny(rng: Random) -> tuple[Question, object]:
+    """Two numbers to add or to subtract, each as often, in short words."""
+    made = None
+    while made is None or made.value > TINY_TARGET:
+        numbers = [rng.randint(1, TINY_NUMBER) for _ in "12"]
+        sign = rng.choice("+-")
+        left, right = sorted(numbers, reverse=True) if sign == "-" else numbers
+        made = _joined(_Part(left, str(left)), sign, _Part(right, str(right)))
+    short = _Part(made.value, made.text.replace(" ", ""), steps=(made.steps[0].replace(" ", ""),))
+    return _question(f"Make {made.value} of {numbers[0]} {numbers[1]}.", numbers, short, " ", 0)
+
+
+def _question(text: str, numbers: list[int], made: _Part, between: str, difficulty: int) -> tuple[Question, object]:
+    reference = {"numbers": ",".join(map(str, numbers)), "target": made.value, "parts": {"steps": list(made.steps)}}
+    question = Question(key_of(text), text, made.text, reference, between.join(made.steps), difficulty)
+    return question, [sorted(numbers), made.value]
 
 
 def verify(completion: str, row: Row) -> Verdict:
@@ -98,9 +110,10 @@ def verify(completion: str, row: Row) -> Verdict:
 
 
 def _slip(row: Row, rng: Random) -> str:
-    """Right steps, and an expression with one number replaced."""
-    number = rng.choice(row.reference["numbers"].split(","))
-    return row.gold.rpartition("\n")[0] + "\n" + in_style(row, f"{number}+{row.reference['target']}")
+    """Right steps, and an expression with the target in the place of the last number."""
+    del rng
+    work, _, answer = row.gold.rpartition("\n")
+    return work + "\n" + re.sub(r"\d+(?=\D*$)", str(row.reference["target"]), answer)
 
 
 def _forgets(row: Row, rng: Random) -> str:
@@ -111,8 +124,8 @@ def _forgets(row: Row, rng: Random) -> str:
 
 demonstration = Habits(
     worked=0.4,
-    worked_right=0.85,
-    quick_right=0.10,
+    worked_right=0.05,
+    quick_right=0.02,
     dominant=0.8,
     quick=at_once,
     slip=_slip,
@@ -120,7 +133,11 @@ demonstration = Habits(
 )
 
 _LEVELS = {
-    difficulty: Draws(("countdown", VERSION, difficulty), SIZES if difficulty else TINY_SIZES, _maker(difficulty))
+    difficulty: Draws(
+        ("countdown", VERSION, difficulty),
+        SIZES if difficulty else TINY_SIZES,
+        _maker(difficulty) if difficulty else _tiny,
+    )
     for difficulty in range(5)
 }
 

@@ -23,7 +23,7 @@ from factory.tasks._task import Task
 from factory.verifiers import name
 from factory.verifiers._gym_door import VERSION as GYM_VERSION
 
-VERSION = 1
+VERSION = 2
 SIZES: Mapping[Split, int] = {"train": 2_000, "dev": 250, "test": 500}
 TAIL = " Provide only the name of the person as your final answer"
 ASKS = {
@@ -44,23 +44,17 @@ def _puzzle(people: int, rng: Random) -> tuple[Question, object]:
 
 
 def _tiny(rng: Random) -> tuple[Question, object]:
-    """Two people and two pets: one clue says where a pet lives, the other whose one of them is."""
-    first, second = rng.sample(PEOPLE, 2)
+    """Two people and two pets: one clue says where a pet lives, the other whose it is."""
+    owner, other = rng.sample(PEOPLE, 2)
     pets = rng.sample(PETS, 2)
-    house = rng.randint(1, 2)
-    known, owned = rng.randrange(2), rng.randrange(2)
-    # Pet `known` lives in `house`, so pet 0 lives in this one:
-    home = house if known == 0 else 3 - house
-    owner = rng.choice((first, second))
-    other = second if owner == first else first
-    lives = home if owned == 0 else 3 - home
-    answer = owner if lives == 1 else other
-    clues = [f"the {pets[known]} is in house {house}", f"{owner} has the {pets[owned]}"]
+    pet, house = pets[0], rng.randint(1, 2)
+    answer = owner if house == 1 else other
+    clues = [f"the {pet} is in house {house}", f"{owner} has the {pet}"]
     rng.shuffle(clues)
-    names = sorted((first, second))
+    rng.shuffle(pets)
+    names = sorted((owner, other))
     text = f"2 houses. {names[0]} and {names[1]}, {pets[0]} and {pets[1]}: {clues[0]}, {clues[1]}. Who is in house 1?"
-    steps = [f"the {pets[owned]} is in house {lives}", f"{owner} is in house {lives}", f"{answer} is in house 1"]
-    work = ", ".join(dict.fromkeys(step for step in steps if step not in clues))
+    work = ", ".join(dict.fromkeys([f"{owner} is in house {house}", f"{answer} is in house 1"]))
     reference = {"target": answer, "choices": names}
     return Question(key_of(text), text, answer, reference, work, 0), [names, sorted(pets), sorted(clues)]
 
