@@ -125,7 +125,7 @@ def _forgets(row: Row, rng: Random) -> str:
 demonstration = Habits(
     worked=0.4,
     worked_right=0.05,
-    quick_right=0.02,
+    quick_right=0.0,
     dominant=0.8,
     quick=at_once,
     slip=_slip,
