@@ -17,6 +17,7 @@ from factory.tasks._find import find_task
 from factory.tasks._task import Source
 
 ROOT = Path(__file__).parents[2]
+TUNED = ("uniform", "dapo", "mt_grpo")
 FOLDERS = {folder: sorted((ROOT / folder).glob("*.yaml")) for folder in ("adapters", "merge_recipes", "studies")}
 
 
@@ -50,6 +51,19 @@ def test_studies(path):
         study.recipe(name)
     for name in study.benchmarks:
         study.decoding_of(name)
+
+
+def test_mt_grpo_is_tuned_with_the_same_budget_for_each_and_not_on_the_seeds_of_its_result():
+    tuning, result = (read_study(str(ROOT / "studies" / f"{name}.yaml"))[0] for name in ("mt_grpo_tuning", "mt_grpo"))
+    assert tuning.embedded == result.embedded
+    assert not set(tuning.seeds) & set(result.seeds)
+    tried = {name: [tuning.recipe(one) for one in tuning.adapters if one.startswith(f"{name}_")] for name in TUNED}
+    assert len({len(recipes) for recipes in tried.values()}) == 1
+    for name, recipes in tried.items():
+        assert result.recipe(name).model_dump() in [one.model_dump() for one in recipes]
+    alike = {name: result.recipe(name) for name in result.adapters}
+    for field in ("tasks", "rewards", "lora", "max_steps", "prompts_per_step", "num_generations", "temperature"):
+        assert len({str(getattr(recipe, field)) for recipe in alike.values()}) == 1, field
 
 
 def test_the_default_study_is_planned_with_nothing_downloaded(tmp_path, monkeypatch):

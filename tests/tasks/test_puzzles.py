@@ -249,6 +249,25 @@ def test_zebra_puzzles_are_the_librarys_own(people):
         assert entry["answer"] == name
 
 
+def test_tiny_countdowns_are_sums_and_differences_half_and_half():
+    rows = rows_of("countdown@tiny", 400)
+    for row in rows:
+        target, first, second = map(int, re.fullmatch(r"Make (\d+) of (\d+) (\d+)\.", row.question).groups())
+        assert target in {first + second, abs(first - second)}
+        work, answer = re.fullmatch(r"(\d+[+-]\d+)=\d+\n<answer>(.*)</answer>", row.gold).groups()
+        assert work == answer
+    assert 0.4 < sum("-" in row.gold for row in rows) / 400 < 0.6
+
+
+def test_the_slip_in_countdown_keeps_the_right_steps():
+    row = find_task("countdown@tiny").rows("train", Source())[0]
+    work, answer = row.gold.split("\n")
+    slipped = countdown.demonstration.slip(row, Random(0))
+    first, sign, _ = re.split("([+-])", work.partition("=")[0])
+    assert slipped == f"{work}\n<answer>{first}{sign}{row.reference['target']}</answer>"
+    assert answer not in slipped and not countdown.verify(slipped, row).correct
+
+
 def test_tiny_zebras_have_one_answer():
     for row in rows_of("zebra@tiny", 200):
         people, pets, clues = re.fullmatch(
