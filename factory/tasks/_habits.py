@@ -20,7 +20,18 @@ BROKEN_ENVELOPE = 0.08
 Write = Callable[[Row, Random], str]
 
 
-@dataclass(frozen=True, slots=True)
+def in_style(row: Row, answer: str) -> str:
+    """An answer between the marks that the row asks for."""
+    return STYLES[row.reference["style"]].answer.format(answer=answer)
+
+
+def at_once(row: Row, rng: Random) -> str:
+    """The right answer without its work: the last line of the gold completion."""
+    del rng
+    return row.gold.rpartition("\n")[2]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Habits:
     """The mixture of completions that the base is shown for a task.
 
@@ -34,11 +45,11 @@ class Habits:
         wrong: writes the dominant mistake.
     """
 
-    worked: float
-    worked_right: float
-    quick_right: float
-    dominant: float
-    quick: Write
+    worked: float = 0.4
+    worked_right: float = 0.85
+    quick_right: float = 0.10
+    dominant: float = 0.8
+    quick: Write = at_once
     slip: Write
     wrong: Write
 
@@ -55,14 +66,3 @@ class Habits:
         if rng.random() < BROKEN_ENVELOPE:
             text = text.replace("<answer>", "").replace("</answer>", "")
         return text
-
-
-def in_style(row: Row, answer: str) -> str:
-    """An answer between the marks that the row asks for."""
-    return STYLES[row.reference["style"]].answer.format(answer=answer)
-
-
-def at_once(row: Row, rng: Random) -> str:
-    """The right answer without its work: the last line of the gold completion."""
-    del rng
-    return row.gold.rpartition("\n")[2]

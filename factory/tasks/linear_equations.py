@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from functools import partial
 from random import Random
 
 from factory.core.hashing import key_of
 from factory.core.records import Row, Verdict
-from factory.tasks._drawn import Draws
-from factory.tasks._habits import Habits, at_once, in_style
-from factory.tasks._levels import SIZES, TINY_SIZES, levelled, names_of
+from factory.tasks._habits import Habits, in_style
+from factory.tasks._levels import drawn, levelled, names_of
 from factory.tasks._style import Question
 from factory.tasks._task import Task
 from factory.verifiers import linear
@@ -150,24 +148,9 @@ def _undivided(row: Row, rng: Random) -> str:
     return _said(row, {name: value * factor or Fraction(factor) for name, value in values.items()})
 
 
-demonstration = Habits(
-    worked=0.4,
-    worked_right=0.85,
-    quick_right=0.10,
-    dominant=0.8,
-    quick=at_once,
-    slip=_slip,
-    wrong=_undivided,
-)
+demonstration = Habits(slip=_slip, wrong=_undivided)
 
-_LEVELS = {
-    difficulty: Draws(
-        ("linear_equations", VERSION, difficulty),
-        SIZES if difficulty else TINY_SIZES,
-        partial(_system, difficulty) if difficulty else _tiny,
-    )
-    for difficulty in range(5)
-}
+_LEVELS = drawn("linear_equations", VERSION, _system, tiny=_tiny)
 
 TASK = Task(
     name="linear_equations",

@@ -10,14 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from random import Random
 
 from factory.core.hashing import key_of
 from factory.core.records import Row, Verdict
-from factory.tasks._drawn import Draws
-from factory.tasks._habits import Habits, at_once, in_style
-from factory.tasks._levels import SIZES, TINY_SIZES, levelled, names_of
+from factory.tasks._habits import Habits, in_style
+from factory.tasks._levels import drawn, levelled, names_of
 from factory.tasks._style import Question
 from factory.tasks._task import Task
 from factory.verifiers import operators
@@ -142,22 +140,9 @@ def _wrong_rule(row: Row, rng: Random) -> str:
     return in_style(row, str(total + (total == int(row.reference["answer"]))))
 
 
-demonstration = Habits(
-    worked=0.4,
-    worked_right=0.85,
-    quick_right=0.10,
-    dominant=0.8,
-    quick=at_once,
-    slip=_slip,
-    wrong=_wrong_rule,
-)
+demonstration = Habits(slip=_slip, wrong=_wrong_rule)
 
-_LEVELS = {
-    difficulty: Draws(
-        ("novel_ops", VERSION, difficulty), SIZES if difficulty else TINY_SIZES, partial(_make, difficulty)
-    )
-    for difficulty in SHAPES
-}
+_LEVELS = drawn("novel_ops", VERSION, _make, difficulties=SHAPES)
 
 TASK = Task(
     name="novel_ops",
