@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 
 from factory.core.errors import BadInput
 from factory.core.hashing import seed_from
+from factory.merging.consensus import elect
 from factory.merging.contract import Settings
-from factory.merging.entries import Rule
-from factory.merging.spaces import balanced, row_blocks
+from factory.merging.entries import Rule, by_tiles, weighted_sum
+from factory.merging.spaces import balanced, row_blocks, stack
+from factory.merging.weights import effective_weights
 from factory.store.factors import Factors
 
 if TYPE_CHECKING:
@@ -66,6 +68,21 @@ def drop_entries(inputs: Sequence[Factors], settings: Settings, rule: Rule) -> t
             parts.append(delta)
         blocks.append(rule(parts))
     return torch.cat(blocks)
+
+
+def sum_of_kept(inputs: Sequence[Factors], settings: Settings) -> Factors | torch.Tensor:
+    """sum_i w_i drop(D_i): unbiased with `rescale`, and still exact factors where the result is an adapter."""
+    weights = effective_weights(settings)
+    if settings.dense:
+        return drop_entries(inputs, settings, weighted_sum(weights))
+    return stack(drop_components(inputs, settings), weights)
+
+
+def election_of_kept(inputs: Sequence[Factors], settings: Settings) -> torch.Tensor:
+    """lambda * sum of the w_i drop(D_i) that agree with the elected sign, entry by entry."""
+    if settings.dense:
+        return drop_entries(inputs, settings, lambda parts: elect(parts, settings))
+    return by_tiles(drop_components(inputs, settings), lambda parts: elect(parts, settings))
 
 
 def _chances(settings: Settings) -> tuple[Sequence[float], Sequence[float]]:

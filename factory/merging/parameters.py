@@ -109,6 +109,11 @@ class Parameter:
         return checked
 
 
+WEIGHT = Parameter(1.0, each=True)
+DENSITY = Parameter(1.0, each=True, low=0, high=1, above=True)
+"""Of each input: how much it counts, and the share of it that stays."""
+
+
 def value_at(setting: Setting, tensor: str, t: float) -> Value | None:
     """What a setting says of one tensor; None where none of its filters matches.
 

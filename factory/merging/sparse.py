@@ -7,10 +7,18 @@ from typing import TYPE_CHECKING
 
 from factory.merging.contract import Settings
 from factory.merging.grams import Grams
+from factory.merging.parameters import Parameter
 from factory.store.factors import Factors
 
 if TYPE_CHECKING:
     import torch
+
+
+PARAMETERS = {"epsilon": Parameter(0.0, low=0), "threshold": Parameter(0.5, low=0, ours=True)}
+"""RAM's, for `limits`; mergekit has no threshold."""
+DIFFERS = (
+    "mergekit's default is an absolute epsilon of 1e-5; here it is relative to each update unless epsilon is given"
+)
 
 
 def limits(inputs: Sequence[Factors], settings: Settings) -> list[float]:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from factory.merging.contract import Contract, Parameter, Settings
-from factory.merging.entries import by_tiles, weighted_sum, without_outliers
+from factory.merging.entries import Band, by_tiles, weighted_sum, without_outliers
+from factory.merging.parameters import DENSITY, WEIGHT
 from factory.merging.weights import effective_weights
 from factory.store.factors import Factors
 
@@ -17,8 +18,8 @@ CONTRACT = Contract(
     paper="Davari and Belilovsky 2023, Model Breadcrumbs (arXiv 2312.06795), with mergekit's conventions",
     space="delta",
     parameters={
-        "weight": Parameter(1.0, each=True),
-        "density": Parameter(1.0, each=True, low=0, high=1, above=True),
+        "weight": WEIGHT,
+        "density": DENSITY,
         "gamma": Parameter(0.01, each=True, low=0, high=1, below=True),
         "normalize": Parameter(False),
         "rescale": Parameter(False),
@@ -30,12 +31,15 @@ CONTRACT = Contract(
 
 
 def merge(inputs: Sequence[Factors], settings: Settings) -> torch.Tensor:
-    """lambda * sum_i w_i band(D_i).
+    """lambda * sum_i w_i band(D_i)."""
+    return by_tiles(inputs, weighted_sum(effective_weights(settings)), bands(inputs, settings))
 
-    A band is the `density` share of the entries just below the `gamma` share with the largest magnitude; `rescale`
-    gives it the L1 norm of the whole update.
+
+def bands(inputs: Sequence[Factors], settings: Settings) -> list[Band]:
+    """The `density` share of each input's entries just below the `gamma` share with the largest magnitude.
+
+    `rescale` gives them the L1 norm of the whole update.
     """
     rescale = bool(settings.shared["rescale"])
     shares = zip(inputs, settings.each["density"], settings.each["gamma"], strict=True)
-    bands = [without_outliers(f, density, gamma, rescale=rescale) for f, density, gamma in shares]
-    return by_tiles(inputs, weighted_sum(effective_weights(settings)), bands)
+    return [without_outliers(f, density, gamma, rescale=rescale) for f, density, gamma in shares]

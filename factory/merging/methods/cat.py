@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from factory.merging.contract import Contract, Parameter, Settings
+from factory.merging.contract import Contract, Settings
+from factory.merging.parameters import WEIGHT
 from factory.merging.spaces import stack
 from factory.store.factors import Factors
 
 CONTRACT = Contract(
     paper="PEFT, add_weighted_adapter(combination_type='cat'); the sum is task arithmetic's (arXiv 2212.04089)",
     space="factors",
-    parameters={"weight": Parameter(1.0, each=True)},
+    parameters={"weight": WEIGHT},
     in_mergekit=False,
 )
 

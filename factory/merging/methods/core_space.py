@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from factory.merging.contract import Contract, Parameter, Settings, load_method
+from factory.merging.parameters import DENSITY, WEIGHT
 from factory.merging.subspaces import back, components, present, span, within
 from factory.store.factors import Factors
 
@@ -14,9 +15,9 @@ CONTRACT = Contract(
     paper="Panariello et al. 2025, Accurate and Efficient Low-Rank Model Merging in Core Space (arXiv 2509.17786)",
     space="factors",
     parameters={
-        "weight": Parameter(1.0, each=True),
+        "weight": WEIGHT,
         "rule": Parameter("ties", choices=RULES),
-        "density": Parameter(1.0, each=True, low=0, high=1, above=True),
+        "density": DENSITY,
         "normalize": Parameter(True),
         "keep": Parameter(1.0, low=0, high=1, above=True),
         "common": Parameter(0.8, low=0, high=1),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from factory.merging.contract import Contract, Parameter, Settings, load_method
+from factory.merging.parameters import DENSITY, WEIGHT
 from factory.merging.subspaces import back, components, present, span, within
 from factory.store.factors import Factors
 
@@ -12,10 +13,10 @@ CONTRACT = Contract(
     paper="Compress then Merge: From Multiple LoRAs into One Low-Rank Adapter (arXiv 2606.03723)",
     space="factors",
     parameters={
-        "weight": Parameter(1.0, each=True),
+        "weight": WEIGHT,
         "directions": Parameter(0.0, low=0),
         "rule": Parameter("linear", choices=("linear", "ties", "tsv", "iso_c")),
-        "density": Parameter(1.0, each=True, low=0, high=1, above=True),
+        "density": DENSITY,
         "normalize": Parameter(False),
         "keep": Parameter(1.0, low=0, high=1, above=True),
         "lambda": Parameter(1.0),

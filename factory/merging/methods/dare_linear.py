@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from factory.merging.contract import Contract, Parameter, Settings
-from factory.merging.dropping import DIFFERS, drop_components, drop_entries
-from factory.merging.entries import weighted_sum
-from factory.merging.spaces import stack
-from factory.merging.weights import effective_weights
+from factory.merging.dropping import DIFFERS, sum_of_kept
+from factory.merging.parameters import DENSITY, WEIGHT
 from factory.store.factors import Factors
 
 if TYPE_CHECKING:
@@ -19,8 +17,8 @@ CONTRACT = Contract(
     paper="Yu et al. 2023, Language Models are Super Mario (arXiv 2311.03099)",
     space="factors",
     parameters={
-        "weight": Parameter(1.0, each=True),
-        "density": Parameter(1.0, each=True, low=0, high=1, above=True),
+        "weight": WEIGHT,
+        "density": DENSITY,
         "rescale": Parameter(True),
         "normalize": Parameter(False),
         "lambda": Parameter(1.0),
@@ -34,7 +32,4 @@ CONTRACT = Contract(
 
 def merge(inputs: Sequence[Factors], settings: Settings) -> Factors | torch.Tensor:
     """sum_i w_i drop(D_i): unbiased with `rescale`, and still exact factors."""
-    weights = effective_weights(settings)
-    if settings.dense:
-        return drop_entries(inputs, settings, weighted_sum(weights))
-    return stack(drop_components(inputs, settings), weights)
+    return sum_of_kept(inputs, settings)

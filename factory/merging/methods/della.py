@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from factory.merging.consensus import elect
 from factory.merging.contract import Contract, Parameter, Settings
-from factory.merging.dropping import DIFFERS, drop_components, drop_entries
-from factory.merging.entries import by_tiles
+from factory.merging.dropping import DIFFERS, election_of_kept
+from factory.merging.parameters import DENSITY, WEIGHT
 from factory.store.factors import Factors
 
 if TYPE_CHECKING:
@@ -18,8 +17,8 @@ CONTRACT = Contract(
     paper="Deep et al. 2024, DELLA-Merging (arXiv 2406.11617), MagPrune",
     space="delta",
     parameters={
-        "weight": Parameter(1.0, each=True),
-        "density": Parameter(1.0, each=True, low=0, high=1, above=True),
+        "weight": WEIGHT,
+        "density": DENSITY,
         "epsilon": Parameter(0.15, each=True, low=0, high=0.5, below=True),
         "normalize": Parameter(True),
         "rescale": Parameter(True),
@@ -38,6 +37,4 @@ def merge(inputs: Sequence[Factors], settings: Settings) -> torch.Tensor:
     The chance to stay goes evenly from density - epsilon for the weakest component to density + epsilon for the
     strongest; what stays is divided by its own chance if `rescale`, so that it is right on average.
     """
-    if settings.dense:
-        return drop_entries(inputs, settings, lambda parts: elect(parts, settings))
-    return by_tiles(drop_components(inputs, settings), lambda parts: elect(parts, settings))
+    return election_of_kept(inputs, settings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from factory.merging.contract import Contract, Parameter, Settings
+from factory.merging.parameters import WEIGHT
 from factory.merging.spaces import stack
 from factory.merging.subspaces import as_factors, components, weighted
 from factory.store.factors import Factors
@@ -12,7 +13,7 @@ from factory.store.factors import Factors
 CONTRACT = Contract(
     paper="Marczak et al. 2025, No Task Left Behind (arXiv 2502.04959), Iso-C",
     space="factors",
-    parameters={"weight": Parameter(1.0, each=True), "lambda": Parameter(1.0)},
+    parameters={"weight": WEIGHT, "lambda": Parameter(1.0)},
     identity=None,
     in_mergekit=False,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from factory.merging.contract import Contract, Parameter, Settings
+from factory.merging.parameters import WEIGHT
 from factory.merging.spaces import stack
 from factory.merging.subspaces import as_factors, components, polar, weighted
 from factory.store.factors import Factors
@@ -13,7 +14,7 @@ CONTRACT = Contract(
     paper="Marczak et al. 2025, No Task Left Behind (arXiv 2502.04959), Iso-CTS",
     space="factors",
     parameters={
-        "weight": Parameter(1.0, each=True),
+        "weight": WEIGHT,
         "common": Parameter(0.8, low=0, high=1),
         "lambda": Parameter(1.0),
     },

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from factory.merging.contract import Contract, Parameter, Settings, load_method
+from factory.merging.parameters import DENSITY, WEIGHT
 from factory.merging.subspaces import components, present, span
 from factory.store.factors import Factors
 
@@ -12,8 +13,8 @@ CONTRACT = Contract(
     paper="Stoica et al. 2024, Model merging with SVD to tie the KnOTS (arXiv 2410.19735)",
     space="factors",
     parameters={
-        "weight": Parameter(1.0, each=True),
-        "density": Parameter(1.0, each=True, low=0, high=1, above=True),
+        "weight": WEIGHT,
+        "density": DENSITY,
         "normalize": Parameter(True),
         "scaled": Parameter(True),
         "lambda": Parameter(1.0),

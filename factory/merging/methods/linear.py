@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from factory.merging.contract import Contract, Parameter, Settings
+from factory.merging.parameters import WEIGHT
 from factory.merging.spaces import stack
 from factory.merging.weights import effective_weights
 from factory.store.factors import Factors
@@ -12,7 +13,7 @@ from factory.store.factors import Factors
 CONTRACT = Contract(
     paper="Wortsman et al. 2022, Model soups (arXiv 2203.05482); on updates: Ilharco et al. 2022 (arXiv 2212.04089)",
     space="factors",
-    parameters={"weight": Parameter(1.0, each=True), "normalize": Parameter(True)},
+    parameters={"weight": WEIGHT, "normalize": Parameter(True)},
     weighs_base=True,
 )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from factory.merging.contract import Contract, Parameter, Settings
 from factory.merging.entries import by_tiles, largest, weighted_sum
+from factory.merging.parameters import DENSITY, WEIGHT
 from factory.store.factors import Factors
 
 if TYPE_CHECKING:
@@ -16,8 +17,8 @@ CONTRACT = Contract(
     paper="PEFT, add_weighted_adapter(combination_type='magnitude_prune_svd'); TIES without its election",
     space="delta",
     parameters={
-        "weight": Parameter(1.0, each=True),
-        "density": Parameter(1.0, each=True, low=0, high=1, above=True),
+        "weight": WEIGHT,
+        "density": DENSITY,
         "rescale": Parameter(False),
     },
     identity={"density": 1.0},

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from factory.merging.contract import Contract, Parameter, Settings
+from factory.merging.contract import Contract, Settings
 from factory.merging.entries import by_tiles
-from factory.merging.sparse import changed, limits
+from factory.merging.sparse import DIFFERS, PARAMETERS, changed, limits
 from factory.store.factors import Factors
 
 if TYPE_CHECKING:
@@ -16,14 +16,9 @@ if TYPE_CHECKING:
 CONTRACT = Contract(
     paper="Reinforced Agent Merging (arXiv 2601.13572), RAM, as in mergekit but with a relative threshold",
     space="delta",
-    parameters={
-        "epsilon": Parameter(0.0, low=0),
-        "threshold": Parameter(0.5, low=0, ours=True),
-    },
+    parameters=PARAMETERS,
     identity={"threshold": 0.0},
-    mergekit_differs=(
-        "mergekit's default is an absolute epsilon of 1e-5; here it is relative to each update unless epsilon is given"
-    ),
+    mergekit_differs=DIFFERS,
 )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from factory.merging.contract import Contract, Parameter, Settings
 from factory.merging.entries import by_tiles
-from factory.merging.sparse import changed, limits
+from factory.merging.sparse import DIFFERS, PARAMETERS, changed, limits
 from factory.store.factors import Factors
 
 if TYPE_CHECKING:
@@ -19,13 +19,10 @@ CONTRACT = Contract(
     parameters={
         "r": Parameter(0.1, low=0),
         "alpha": Parameter(0.2, low=0),
-        "epsilon": Parameter(0.0, low=0),
-        "threshold": Parameter(0.5, low=0, ours=True),
+        **PARAMETERS,
     },
     identity={"threshold": 0.0},
-    mergekit_differs=(
-        "mergekit's default is an absolute epsilon of 1e-5; here it is relative to each update unless epsilon is given"
-    ),
+    mergekit_differs=DIFFERS,
 )
 
 

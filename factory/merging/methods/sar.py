@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from factory.merging.contract import Contract, Parameter, Settings
 from factory.merging.entries import Band, by_tiles
 from factory.merging.grams import Grams
+from factory.merging.parameters import WEIGHT
 from factory.merging.sparse import changed, limits
 from factory.store.factors import Factors
 
@@ -18,7 +19,7 @@ CONTRACT = Contract(
     paper="Wu et al. 2026, Sparsity Curse (arXiv 2606.18521), SAR-Merging, without its data",
     space="delta",
     parameters={
-        "weight": Parameter(1.0, each=True),
+        "weight": WEIGHT,
         "density": Parameter(1.0, low=0, high=1, above=True),
         "rescale": Parameter(True),
         "epsilon": Parameter(0.0, low=0),

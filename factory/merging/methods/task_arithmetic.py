@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from factory.merging.contract import Contract, Parameter, Settings
+from factory.merging.parameters import WEIGHT
 from factory.merging.spaces import stack
 from factory.merging.weights import effective_weights
 from factory.store.factors import Factors
@@ -13,7 +14,7 @@ CONTRACT = Contract(
     paper="Ilharco et al. 2022, Editing Models with Task Arithmetic (arXiv 2212.04089)",
     space="factors",
     parameters={
-        "weight": Parameter(1.0, each=True),
+        "weight": WEIGHT,
         "normalize": Parameter(False),
         "lambda": Parameter(1.0),
         "int8_mask": Parameter(False),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from factory.merging.consensus import elect
 from factory.merging.contract import Contract, Parameter, Settings
 from factory.merging.entries import by_tiles, largest
+from factory.merging.parameters import DENSITY, WEIGHT
 from factory.store.factors import Factors
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ CONTRACT = Contract(
     paper="Yadav et al. 2023, TIES-Merging (arXiv 2306.01708), with mergekit's conventions",
     space="delta",
     parameters={
-        "weight": Parameter(1.0, each=True),
-        "density": Parameter(1.0, each=True, low=0, high=1, above=True),
+        "weight": WEIGHT,
+        "density": DENSITY,
         "normalize": Parameter(True),
         "rescale": Parameter(False),
         "lambda": Parameter(1.0),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from factory.merging.contract import Contract, Parameter, Settings
+from factory.merging.parameters import WEIGHT
 from factory.merging.subspaces import as_factors, components, polar, weighted
 from factory.store.factors import Factors
 
@@ -12,7 +13,7 @@ CONTRACT = Contract(
     paper="Gargiulo et al. 2024, Task Singular Vectors (arXiv 2412.00081), TSV-Merge",
     space="factors",
     parameters={
-        "weight": Parameter(1.0, each=True),
+        "weight": WEIGHT,
         "keep": Parameter(1.0, low=0, high=1, above=True),
         "lambda": Parameter(1.0),
     },
