@@ -18,7 +18,7 @@ DOORS = {
     "trl": "training/trl_door.py",
     "mergekit": "merging/mergekit_door.py",
     "optuna": "analysis/optimiser.py",
-    "lm_eval": None,
+    "lm_eval": "evaluation/lm_eval_door.py",
     "ray": None,
     "vllm": None,
 }

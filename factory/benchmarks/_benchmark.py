@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from factory.benchmarks._harness_files import is_task_file, read_task_file
 from factory.core.discover import load, names
 from factory.core.errors import BadInput, UnknownName
-from factory.core.hashing import digest
+from factory.core.hashing import digest, file_digest
 from factory.core.records import Row, Share, Split, Verdict
 from factory.tasks._find import find_task, stem_of, task_names
 from factory.tasks._task import Source, Task
@@ -19,6 +20,8 @@ Method = Literal["generate", "choices", "lm_eval"]
 GENERATE: Method = "generate"
 CHOICES: Method = "choices"
 LM_EVAL: Method = "lm_eval"
+HARNESS_DECODING = {"samples": 0, "greedy": True, "temperature": 1.0, "top_p": 1.0, "max_new_tokens": 512, "stop": []}
+"""Of a cell that lm-evaluation-harness makes: its tasks say themselves how long answers are and where they end."""
 
 
 def _no_shots(source: Source, items: int, shots: int) -> Sequence[Shots]:
@@ -102,6 +105,10 @@ class Benchmark:
         """
         if self.method != GENERATE and (decoding.get("samples") or not decoding.get("greedy", True)):
             raise BadInput(f"{where}benchmark {self.name} draws no samples; leave samples and greedy out for it")
+        if self.method == LM_EVAL:
+            for key, value in self.pinned.items():
+                if decoding.get(key, value) != value:
+                    raise BadInput(f"{where}benchmark {self.name}: the harness's task has its own {key}; leave it out")
         if self.method != LM_EVAL and decoding.get("metric") not in (None, *self.metrics):
             raise UnknownName("metric", str(decoding["metric"]), self.metrics, f"{where}benchmark {self.name}")
         if decoding.get("few_shot") and self.shots is _no_shots and self.method != LM_EVAL:
@@ -150,6 +157,7 @@ def _of_lm_eval(name: str) -> Benchmark:
         raise BadInput(
             f"benchmark {name}: lm-evaluation-harness is missing; pip install 'lora-factory[lm-eval]'"
         ) from None
+    asked = name.partition(":")[2]
 
     def items(split: Split, source: Source) -> Sequence[Row]:
         del split, source
@@ -157,15 +165,17 @@ def _of_lm_eval(name: str) -> Benchmark:
 
     def fingerprint(source: Source) -> str:
         del source
-        file = Path(name.partition(":")[2])
-        own = f", file {digest(file.read_bytes().hex())}" if file.suffix in (".yaml", ".yml") else ""
-        return f"lm_eval {installed}{own}"
+        told = f"lm_eval {installed}"
+        if is_task_file(asked):
+            files = read_task_file(Path(asked)).files
+            told += f", files {digest([[file.name, file_digest(file)] for file in files])}"
+        return told
 
     def verify(completion: str, row: Row) -> Verdict:
         raise NotImplementedError(f"{name} is scored by lm-evaluation-harness")
 
     return Benchmark(
         name, 1, items, verify, None, fingerprint,
-        method=LM_EVAL, metrics=("",), pinned={"samples": 0, "greedy": True}, chat=False,
-        origin="lm-evaluation-harness", summary=f"{name.partition(':')[2]}, run by lm-evaluation-harness",
+        method=LM_EVAL, metrics=("",), pinned=HARNESS_DECODING, chat=False,
+        origin="lm-evaluation-harness", summary=f"{asked}, run by lm-evaluation-harness",
     )  # fmt: skip
