@@ -12,7 +12,6 @@ import json
 import os
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from factory.core.errors import WorkFailed
+from factory.sandbox.inside.frames import HEADER
 from factory.sandbox.kind import Kind
 
 START_SECONDS = 60.0
@@ -183,7 +183,7 @@ class Lane:
 def _send(stream: socket.socket, message: dict[str, Any]) -> None:
     body = json.dumps(message, separators=(",", ":")).encode()
     try:
-        stream.sendall(struct.pack("=I", len(body)) + body)
+        stream.sendall(b"%08x%b" % (len(body), body))
     except TimeoutError as error:
         raise LaneLate("the worker takes no request") from error
     except OSError as error:
@@ -191,8 +191,11 @@ def _send(stream: socket.socket, message: dict[str, Any]) -> None:
 
 
 def _receive(stream: socket.socket, deadline: float) -> dict[str, Any]:
-    (size,) = struct.unpack("=I", _exactly(stream, 4, deadline))
-    value: dict[str, Any] = json.loads(_exactly(stream, size, deadline))
+    try:
+        size = int(_exactly(stream, HEADER, deadline), 16)
+        value: dict[str, Any] = json.loads(_exactly(stream, size, deadline))
+    except ValueError as error:
+        raise LaneDied(f"not a message: {error}") from error
     return value
 
 

@@ -30,6 +30,8 @@ LONGEST_REASON = 500
 
 
 def _defines(code: str, name: str) -> bool:
+    if name not in code:
+        return False
     made = rf"(?m)^\s*(?:(?:async\s+)?def|class)\s+{name}\b|^{name}\s*[:=]"
     return bool(re.search(rf"{made}|\bas\s+{name}\b|^\s*from\s.*\simport\s.*\b{name}\b", code))
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import linecache
 import os
+import select
 import sys
 import types
 from collections.abc import Callable
@@ -162,12 +163,12 @@ def described(error: BaseException) -> list[str]:
     return [type(error).__name__[:80], text.encode("utf-8", "replace").decode()]
 
 
-def main(descriptor: int, output: int, filters: Filter | None, alive: int) -> None:
+def main(descriptor: int, output: int, filters: Filter | None, alive: select.poll) -> None:
     """Wait for a job, lock this process up, run it. Never returns."""
     os.dup2(output, 1)
     os.dup2(output, 2)
     limits.die_with(alive)
-    limits.close_others({descriptor})
+    limits.close_others(descriptor)
     try:
         job = read_frame(descriptor)
         limits.set_limits(job["memory"], job["cpu"])

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import array
 import builtins
+import functools
 import importlib
 import json
 import os
+import select
 import socket
 import sys
 import time
@@ -28,37 +30,42 @@ from .seccomp import Filter
 
 LONGEST_REASON = 300
 MEMORY_BYTES = 1 << 30
+REMEMBERED = 64
+SEED = 1
 
 
 class BrokenTests(Exception):
     """The tests do not compile or never call the code."""
 
 
-def names_in(code: types.CodeType) -> set[str]:
+def names_in(code: types.CodeType) -> frozenset[str]:
     """All names that a code object and those inside it look up."""
     found = set(code.co_names)
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             found |= names_in(constant)
-    return found
+    return frozenset(found)
 
 
-def compiled(text: str, what: str) -> types.CodeType:
-    """The code of a trusted text.
+@functools.lru_cache(maxsize=REMEMBERED)
+def compiled(text: str, what: str) -> tuple[types.CodeType, frozenset[str]]:
+    """The code of a trusted text and the names it looks up; a group of completions meets the same tests.
 
     Raises:
         BrokenTests: it does not compile.
     """
     try:
-        return compile(text, f"<{what}>", "exec", dont_inherit=True)
+        code = compile(text, f"<{what}>", "exec", dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise BrokenTests(f"{what} do not compile: {error}") from error
+    return code, names_in(code)
 
 
 def check(job: dict[str, Any], channel: Channel) -> dict[str, Any]:
     """Load the candidate, run the tests in order up to the first failure."""
     tests = [] if job["main"] else [compiled(text, "tests") for text in job["tests"]]
-    prelude, setup = compiled(job["prelude"], "prelude"), compiled(job["setup"], "setup statements")
+    setup, set_up = compiled(job["setup"], "setup statements")
+    prelude, _ = compiled(job["prelude"], "prelude")
     space: dict[str, Any] = {"__name__": "tests"}
     if job["prelude"]:
         try:
@@ -76,10 +83,10 @@ def check(job: dict[str, Any], channel: Channel) -> dict[str, Any]:
     entry = job["entry"]
     if entry and entry not in loaded[1]:
         return {"status": "missing", "passed": 0, "reason": f"the code does not define {entry}"}
-    wanted = set().union(names_in(setup), *(names_in(test) for test in tests))
+    wanted = set_up.union({entry}, *(names for _, names in tests))
     for name, kind in loaded[1].items():
         ours = name != entry and (hasattr(builtins, name) or name in space)
-        if name not in wanted | {entry} or ours:
+        if name not in wanted or ours:
             continue
         if kind == "m":
             if name in sys.stdlib_module_names:
@@ -88,8 +95,8 @@ def check(job: dict[str, Any], channel: Channel) -> dict[str, Any]:
             space[name] = Remote(channel, name) if kind in ("f", "c") else channel.ask("global", name)[0]
     if entry:
         space["candidate"] = space[entry] = Remote(channel, entry)
-    own = bool(names_in(setup) & loaded[1].keys())
-    return _run_tests(setup, tests, space, channel, uses_code=own)
+    own = bool(set_up & loaded[1].keys())
+    return _run_tests(setup, [code for code, _ in tests], space, channel, uses_code=own)
 
 
 def _run_tests(
@@ -136,10 +143,12 @@ def _lines(text: str) -> list[str]:
     return lines
 
 
-def main(stream: int, desk: socket.socket, filters: Filter | None, alive: int) -> None:
+def main(stream: int, desk: socket.socket, filters: Filter | None, alive: select.poll) -> None:
     """Check one job after the other: the job from the stream, a candidate from the keeper's desk. Never returns."""
+    import random  # the keeper has loaded it, in its own way
+
     limits.die_with(alive)
-    limits.close_others({stream, desk.fileno()})
+    limits.close_others(*sorted((stream, desk.fileno())))
     limits.set_limits(MEMORY_BYTES, 1 << 30)
     if filters is not None:
         filters.install()
@@ -147,6 +156,7 @@ def main(stream: int, desk: socket.socket, filters: Filter | None, alive: int) -
     try:
         while True:
             job = read_frame(stream, 1 << 30)
+            random.seed(SEED)  # a verdict depends on the job alone, not on the jobs before it
             result = _one(job, desk)
             if builtins.__dict__ != ours:
                 builtins.__dict__.clear()

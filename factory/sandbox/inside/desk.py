@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import contextlib
+import functools
 import json
 import os
 import select
@@ -15,6 +16,7 @@ from . import candidate, checker
 from .locked import Locked
 
 GRACE_SECONDS = 1.0
+AHEAD = 4
 
 
 def cpu_seconds(pid: int) -> float:
@@ -31,6 +33,12 @@ def end(pid: int) -> tuple[int, float]:
         os.kill(pid, signal.SIGKILL)
     _, status, used = os.wait4(pid, 0)
     return os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime
+
+
+def close(descriptors: list[int]) -> None:
+    """Close some descriptors."""
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 def send_with(desk: socket.socket, message: bytes, descriptors: list[int]) -> None:
@@ -52,32 +60,49 @@ class Desk:
         for descriptor in (self.desk.fileno(), self.ended, lane.control.fileno()):
             self.poll.register(descriptor, select.POLLIN)
         self.candidate = 0
-        self.offered: list[int] = []
+        self.ready: list[tuple[int, list[int]]] = []
 
     def offer(self) -> None:
-        """Fork the next candidate; it waits, and knows nothing yet."""
-        ours, theirs = socket.socketpair()
-        printed, printing = os.pipe()
-        self.candidate = self.lane.fork(
-            lambda: candidate.main(theirs.fileno(), printing, self.lane.filters, self.lane.alive)
-        )
-        theirs.close()
-        os.close(printing)
-        self.offered = [ours.detach(), printed]
+        """Fork the next candidates; they wait, and know nothing yet.
+
+        Several at once: what the keeper writes between two forks is memory that it has to copy for itself.
+        """
+        for _ in range(AHEAD):
+            ours, theirs = socket.socketpair()
+            printed, printing = os.pipe()
+            pid = self.lane.fork(functools.partial(
+                candidate.main, theirs.fileno(), printing, self.lane.filters, self.lane.alive
+            ))  # fmt: skip
+            theirs.close()
+            os.close(printing)
+            self.ready.append((pid, [ours.detach(), printed]))
+
+    def take(self) -> tuple[int, list[int]]:
+        """A candidate that is alive, and the descriptors that lead to it; one that was killed while it waited says
+        nothing about the job that would have met it."""
+        while True:
+            if not self.ready:
+                self.offer()
+            pid, offered = self.ready.pop()
+            if not os.waitpid(pid, os.WNOHANG)[0]:
+                return pid, offered
+            close(offered)
 
     def serve(self) -> None:
         """Hand candidates to the checker until it ends or the parent wants another."""
-        self.offer()
         late = ""
         while not late:
+            if not self.ready:
+                self.offer()
             ready = dict(self.poll.poll())
             if self.lane.control.fileno() in ready or self.ended in ready:
                 break
             request = json.loads(self.desk.recv(4096) or b"{}")
             if not request:
                 break
-            send_with(self.desk, b"go", self.offered)
-            self._close_offered()
+            self.candidate, offered = self.take()
+            send_with(self.desk, b"go", offered)
+            close(offered)
             late, stretched = self._watch(float(request["seconds"]))
             if not late or stretched:
                 status, used = end(self.candidate)
@@ -89,19 +114,15 @@ class Desk:
                 except OSError:
                     break
                 self.lane.clean()
-                self.offer()
         status, used = end(self.checker)
         killed = end(self.candidate)[0] if self.candidate else 0
-        self._close_offered()
+        for waiting, offered in self.ready:
+            end(waiting)
+            close(offered)
         self.desk.close()
         os.close(self.ended)
         self.lane.clean()
         self.lane.say({"late": late, "checker": status, "candidate": killed, "cpu": used})
-
-    def _close_offered(self) -> None:
-        for descriptor in self.offered:
-            os.close(descriptor)
-        self.offered = []
 
     def _watch(self, seconds: float) -> tuple[str, bool]:
         """Wait until the checker is done: whether the time was up, and whether the checker itself still answers.

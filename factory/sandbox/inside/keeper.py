@@ -41,13 +41,24 @@ def serve_worker(lane: Locked) -> None:
         lane.say({"worker": end(pid)[0]})
 
 
+def load(modules: list[str]) -> None:
+    """Import what most code uses, without its work at each fork: `random` would seed itself in every new process.
+
+    Each process starts with the same random state instead, so that a verdict depends on the job alone.
+    """
+    hook, os.register_at_fork = os.register_at_fork, lambda **_: None
+    for name in [*modules, "random"]:
+        importlib.import_module(name)
+    os.register_at_fork = hook
+    sys.modules["random"].seed(0)
+
+
 def main() -> None:
     """Read the configuration, lock up, serve."""
     config = json.loads(sys.argv[1])
     sys.path.pop()  # where this package was found
     sys.path.extend(config["paths"])
-    for name in config["modules"]:
-        importlib.import_module(name)
+    load(config["modules"])
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.clear()
     for stream in (sys.stdout, sys.stderr):

@@ -12,6 +12,7 @@ import struct
 from .syscalls import call, prctl
 
 _PDEATHSIG, _DUMPABLE, _NO_NEW_PRIVS = 1, 4, 38
+_SIGKILL = 9
 FILE_BYTES = 8 << 20
 OPEN_FILES = 64
 
@@ -26,10 +27,10 @@ def hide_memory() -> None:
     prctl(_DUMPABLE, 0)
 
 
-def die_with(alive: int) -> None:
-    """Die when the keeper does; `alive` is the read end of a pipe that only the keeper holds open."""
-    prctl(_PDEATHSIG, signal.SIGKILL)
-    if select.select([alive], [], [], 0)[0]:
+def die_with(alive: select.poll) -> None:
+    """Die when the keeper does; `alive` looks at the read end of a pipe that only the keeper holds open."""
+    prctl(_PDEATHSIG, _SIGKILL)
+    if alive.poll(0):
         os._exit(0)
 
 
@@ -65,10 +66,10 @@ def drop_capabilities(*, keep_admin: bool) -> None:
     call("capset", header, data)
 
 
-def close_others(keep: set[int]) -> None:
-    """Close every descriptor but the standard ones and `keep`."""
+def close_others(*keep: int) -> None:
+    """Close every descriptor but the standard ones and `keep`, named in ascending order."""
     low = 3
-    for descriptor in sorted(keep):
+    for descriptor in keep:
         os.closerange(low, descriptor)
-        low = max(low, descriptor + 1)
+        low = descriptor + 1
     os.closerange(low, 1 << 16)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import array
 import json
 import os
+import select
 import socket
 import sys
 from collections.abc import Callable
@@ -24,7 +25,9 @@ class Locked:
     def __init__(self, config: dict[str, Any], control: int) -> None:
         self.config = config
         self.control = socket.socket(fileno=control)
-        self.alive, self._held_open = os.pipe()
+        watched, self._held_open = os.pipe()
+        self.alive = select.poll()
+        self.alive.register(watched, select.POLLIN)
         self.applied: dict[str, str] = {}
         self.filters: seccomp.Filter | None = None
         self.clone_flags = 0

@@ -12,7 +12,7 @@ import errno
 import os
 import struct
 
-from .syscalls import AUDIT_ARCH, HARMLESS, MACHINE, SPECIAL, call
+from .syscalls import AUDIT_ARCH, HARMLESS, MACHINE, SPECIAL, seccomp
 
 _LOAD, _EQUAL, _SET, _ABOVE, _RETURN = 0x20, 0x15, 0x45, 0x25, 0x06
 _ALLOW, _KILL = 0x7FFF0000, 0x80000000
@@ -113,6 +113,7 @@ class Filter:
     def __init__(self, program: list[Instruction]) -> None:
         self._code = assembled(program)
         self._first = _Program(len(program), self._code.replace(_OWN, struct.pack("=I", 1)))
+        self._address = ctypes.addressof(self._first)
 
     def install(self) -> None:
         """Put the filter on this thread, for good.
@@ -121,7 +122,8 @@ class Filter:
             OSError: the kernel has no seccomp filters, or no-new-privileges is not set.
         """
         pid = os.getpid()  # 1 in a process namespace of one's own
-        ready = self._first
-        if pid != 1:
-            ready = _Program(len(self._code) // 8, self._code.replace(_OWN, struct.pack("=I", pid)))
-        call("seccomp", 1, 0, ctypes.byref(ready))
+        if pid == 1:
+            seccomp(self._address)
+            return
+        ready = _Program(len(self._code) // 8, self._code.replace(_OWN, struct.pack("=I", pid)))
+        seccomp(ctypes.addressof(ready))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+from typing import Any
 
 AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 MACHINE = {"AMD64": "x86_64", "amd64": "x86_64", "arm64": "aarch64"}.get(platform.machine(), platform.machine())
@@ -58,7 +59,33 @@ HARMLESS = _table(_HARMLESS)
 SPECIAL = _table(_SPECIAL)
 
 libc = ctypes.CDLL(None, use_errno=True)
-_keeping_the_lock = ctypes.PyDLL(None, use_errno=True)
+
+# What every new process calls: with types set once, without ctypes' own errno and without letting go of the
+# interpreter's lock, a call writes to a third of the memory pages, and each written page is copied after a fork.
+_here = ctypes.PyDLL(None)
+
+
+def _prepared(name: str, result: Any, *arguments: Any) -> Any:
+    function = getattr(_here, name)
+    function.restype, function.argtypes = result, arguments
+    return function
+
+
+_long = ctypes.c_long
+_prctl = _prepared("prctl", ctypes.c_int, ctypes.c_int, *[_long] * 4)
+_seccomp = _prepared("syscall", _long, _long, _long, _long, ctypes.c_void_p)
+_here = ctypes.PyDLL(None)  # its functions are other objects: `syscall` has two signatures
+_clone = _prepared("syscall", _long, *[_long] * 6)
+_before_fork = _prepared("PyOS_BeforeFork", None)
+_after_fork_child = _prepared("PyOS_AfterFork_Child", None)
+_after_fork_parent = _prepared("PyOS_AfterFork_Parent", None)
+_errno = _prepared("__errno_location", ctypes.POINTER(ctypes.c_int)) if platform.system() == "Linux" else None
+
+
+def _refused(what: str) -> OSError:
+    """The error of the prepared call that has just failed."""
+    number = _errno().contents.value if _errno else 0
+    return OSError(number, f"{what}: {os.strerror(number)}")
 
 
 def call(name: str, *arguments: object) -> int:
@@ -79,8 +106,18 @@ def prctl(option: int, value: int = 0) -> None:
     Raises:
         OSError: the kernel refuses it.
     """
-    if libc.prctl(option, value, 0, 0, 0) < 0:
-        raise OSError(ctypes.get_errno(), f"prctl({option}): {os.strerror(ctypes.get_errno())}")
+    if _prctl(option, value, 0, 0, 0) < 0:
+        raise _refused(f"prctl({option})")
+
+
+def seccomp(program: int) -> None:
+    """Put the filter at an address on this thread, seccomp(2).
+
+    Raises:
+        OSError: the kernel has no seccomp filters, or no-new-privileges is not set.
+    """
+    if _seccomp(SPECIAL["seccomp"], 1, 0, program) < 0:
+        raise _refused("seccomp")
 
 
 def clone(flags: int) -> int:
@@ -91,14 +128,13 @@ def clone(flags: int) -> int:
     Raises:
         OSError: the kernel refuses it.
     """
-    api = ctypes.pythonapi
-    api.PyOS_BeforeFork()
-    pid = _keeping_the_lock.syscall(SPECIAL["clone"], flags, 0, 0, 0, 0)
+    _before_fork()
+    pid = _clone(SPECIAL["clone"], flags, 0, 0, 0, 0)
     if pid == 0:
-        api.PyOS_AfterFork_Child()
+        _after_fork_child()
         return 0
-    number = ctypes.get_errno()
-    api.PyOS_AfterFork_Parent()
-    if pid < 0:
-        raise OSError(number, f"clone: {os.strerror(number)}")
+    error = _refused("clone") if pid < 0 else None
+    _after_fork_parent()
+    if error is not None:
+        raise error
     return int(pid)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import select
 import signal
 from collections.abc import Callable
 from typing import Any
@@ -26,12 +27,12 @@ def main(
     descriptor: int,
     handle: Callable[[dict[str, Any]], dict[str, Any]],
     filters: Filter | None,
-    alive: int,
+    alive: select.poll,
     memory_bytes: int,
 ) -> None:
     """Lock this process up and serve. Never returns."""
     limits.die_with(alive)
-    limits.close_others({descriptor})
+    limits.close_others(descriptor)
     limits.set_limits(memory_bytes, 1 << 30)
     if filters is not None:
         filters.install()
