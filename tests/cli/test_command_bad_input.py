@@ -6,26 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from factory.cli import main
-
 PICO = str(Path(__file__).parents[1] / "studies" / "pico.yaml")
-
-
-@pytest.fixture
-def factory(tmp_path, capsys, monkeypatch):
-    """Run the command line in a fresh folder; gives (exit code, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        try:
-            main([str(argument) for argument in arguments])
-            code = 0
-        except SystemExit as stop:
-            code = stop.code or 0
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
 
 
 def study(tmp_path, text: str) -> Path:

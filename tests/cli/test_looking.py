@@ -5,7 +5,6 @@ import os
 
 import pytest
 
-from factory.cli import main
 from factory.store.ref import Ref
 from factory.store.store import Store
 
@@ -13,24 +12,6 @@ BASE = Ref("tiny-s0", "base", "embedded", 0, "a" * 16)
 MATH = Ref("tiny-s0", "adapter", "math", 0, "b" * 16)
 MERGE = Ref("tiny-s0", "merge", "linear", 0, "c" * 16)
 CELL = Ref("tiny-s0", "cell", "adapter.math-on-tiny_math", 0, "d" * 16)
-
-
-@pytest.fixture
-def factory(tmp_path, capsys, monkeypatch):
-    """Run the command line in a fresh folder; gives (exit code, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        try:
-            main([str(argument) for argument in arguments])
-            code = 0
-        except SystemExit as stop:
-            code = stop.code or 0
-        out, err = capsys.readouterr()
-        assert "Traceback" not in err
-        return code, out, err
-
-    return run
 
 
 @pytest.fixture

@@ -4,8 +4,6 @@ import json
 
 import pytest
 
-from factory.cli import main
-
 CAPITALS = """---
 summary: capitals
 licence: CC0-1.0
@@ -44,24 +42,12 @@ TASK = Task("picky", 1, "", "CC0-1.0", "", lambda split, source: ROWS, lambda te
 
 
 @pytest.fixture
-def factory(tmp_path, capsys, monkeypatch):
-    """Run the command line in a fresh folder; gives (exit code, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
+def factory(factory, tmp_path):
+    """The command line in a folder that has a task of its own."""
     (tmp_path / "tasks").mkdir()
     (tmp_path / "tasks" / "coin.py").write_text(COIN)
-
-    def run(*arguments):
-        try:
-            main([str(argument) for argument in arguments])
-            code = 0
-        except SystemExit as stop:
-            code = stop.code or 0
-        out, err = capsys.readouterr()
-        assert "Traceback" not in err
-        return code, out, err
-
-    run.folder = tmp_path
-    return run
+    factory.folder = tmp_path
+    return factory
 
 
 def jsonl(factory, rows=ROWS):
