@@ -8,14 +8,13 @@ the update as it is in the written model, against the dense formula in fp32. The
 
 import argparse
 import json
-import os
 import resource
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
+
+from _child import child
 
 METHODS = {"task arithmetic": ("linear", "task_arithmetic", {}), "ties": ("ties", "ties", {"density": 0.5})}
 RUNS = 3
@@ -96,18 +95,6 @@ def dense_ties(deltas):
     return (kept * agree).sum(0) / agree.sum(0).clamp(min=1)
 
 
-def child(*arguments: str) -> dict:
-    """Run this file in a process of its own."""
-    process = subprocess.run(
-        [sys.executable, __file__, "--child", *arguments],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    return json.loads(process.stdout.strip().splitlines()[-1])
-
-
 def main() -> None:
     """Measure and print."""
     from _base_model import write_adapters, write_base
@@ -128,7 +115,7 @@ def main() -> None:
                 found = []
                 for run in range(runs):
                     out = work / f"{who}-{own}-{run}"
-                    found.append(child(who, json.dumps(recipe), str(base), str(out), *map(str, adapters)))
+                    found.append(child(__file__, who, json.dumps(recipe), str(base), str(out), *map(str, adapters)))
                 lost, floor = error(out, base, adapters, own)
                 seconds, peak = [item["cpu_seconds"] for item in found], max(item["peak_mib"] for item in found)
                 results[who] = statistics.median(seconds), peak

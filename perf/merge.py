@@ -14,11 +14,12 @@ import json
 import os
 import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from _child import child
 
 RUNS = 5
 PARAMETERS = {"ties": {"density": 0.5, "normalize": True}, "linear": {"normalize": False}}
@@ -155,25 +156,13 @@ def optimum(method: str, inputs: list) -> float:
     return float((values[:-16].sum() / values.sum()).clamp(min=0).sqrt())
 
 
-def child(*arguments: str) -> dict:
-    """Run this file in a process of its own."""
-    process = subprocess.run(
-        [sys.executable, __file__, "--child", *arguments],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    return json.loads(process.stdout.strip().splitlines()[-1])
-
-
 def main(quick: bool) -> None:
     """Measure and print."""
     whole_model(4 if quick else 28)
     modules = ["self_attn.k_proj"] if quick else ["self_attn.q_proj", "mlp.gate_proj", "mlp.down_proj"]
     for method in ("linear", "ties"):
         for name in modules:
-            ours, peft = child("ours", method, name), child("peft", method, name)
+            ours, peft = child(__file__, "ours", method, name), child(__file__, "peft", method, name)
             ratio = peft["seconds"][0] / statistics.median(ours["seconds"])
             print(
                 f"{method} to rank 16, {name}: {ratio:.0f} x\n"
