@@ -14,7 +14,7 @@ from factory.tasks._cache import keep, recorded
 from factory.tasks._golds import Judge, accepted, record_of, refused_golds
 from factory.tasks._rows import Rows
 from factory.tasks._style import Question, Worded
-from factory.tasks._task import Refusal, Source
+from factory.tasks._task import Refusal, Source, Task
 
 SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 
@@ -100,7 +100,8 @@ class Checked:
         splits: tuple[Split, ...] = SPLITS,
     ) -> None:
         self.version, self.dataset, self.splits = version, dataset, splits
-        self._make, self._verify, self._style, self._judge = make, verify, style, judge
+        self.verify, self.style = verify, style
+        self._make, self._judge = make, judge
         self._kept: tuple[object, Loaded] | None = None
         self._lock = RLock()
 
@@ -142,9 +143,9 @@ class Checked:
             return self._kept[1]
 
     def _with_golds_checked(self, read: Loaded, fingerprint: str) -> Loaded:
-        worded = Worded(self, self._style)
+        worded = Worded(self, self.style)
         rows = [worded.row(question) for found in read.splits.values() for question in found]
-        wrong = refused_golds(self._record, fingerprint, rows, self._verify, self._judge)
+        wrong = refused_golds(self._record, fingerprint, rows, self.verify, self._judge)
         kept = {split: [q for q in found if q.id not in wrong] for split, found in read.splits.items()}
         refused = {part: list(found) for part, found in read.refused.items()}
         for name, reason in wrong.items():
@@ -176,3 +177,24 @@ class Checked:
                 places[question.id] = (part, place)
                 splits[split].append(question)
         return Loaded(splits, places, refused)
+
+
+def checked_task(questions: Checked, asks: Mapping[str, str], styles: tuple[str, ...] = (), **catalogue: Any) -> Task:
+    """The task of some questions, by their dataset's name.
+
+    Args:
+        asks: its own words for a style's `ask`, by style.
+        styles: those that its verifier can read; none named: those of `asks`.
+        catalogue: the other fields of `Task`.
+    """
+    return Task(
+        name=questions.dataset.task,
+        version=questions.version,
+        rows=Worded(questions, questions.style, asks=asks, styles=styles or tuple(asks)),
+        verify=questions.verify,
+        fingerprint=questions.dataset.fingerprint,
+        refused=questions.refused,
+        splits=questions.splits,
+        counts=questions.counts,
+        **catalogue,
+    )

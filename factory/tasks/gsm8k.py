@@ -7,9 +7,9 @@ from typing import Any
 
 from factory.core.hashing import key_of, unit_from
 from factory.core.records import Row, Split, Verdict
-from factory.tasks._checked import Checked, Unusable
+from factory.tasks._checked import Checked, Unusable, checked_task
 from factory.tasks._dataset import Dataset, Part, of_datasets
-from factory.tasks._style import Question, Worded
+from factory.tasks._style import Question
 from factory.tasks._task import Source, Task
 from factory.verifiers import numeric
 
@@ -52,17 +52,12 @@ def verify(completion: str, row: Row) -> Verdict:
 
 def _made(dataset: Dataset) -> Task:
     questions = Checked(VERSION, dataset, _question, verify, "hashes")
-    return Task(
-        name="gsm8k",
-        version=VERSION,
+    return checked_task(
+        questions,
+        ASKS,
         summary="grade-school word problems; difficulty is the number of worked steps",
         licence="MIT",
         origin=dataset.hub,
-        rows=Worded(questions, "hashes", asks=ASKS, styles=tuple(ASKS)),
-        verify=verify,
-        fingerprint=dataset.fingerprint,
-        refused=questions.refused,
-        counts=questions.counts,
     )
 
 

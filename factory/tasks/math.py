@@ -10,10 +10,10 @@ from typing import Any
 
 from factory.core.hashing import key_of, unit_from
 from factory.core.records import Row, Split, Verdict
-from factory.tasks._checked import Checked, Unusable
+from factory.tasks._checked import Checked, Unusable, checked_task
 from factory.tasks._dataset import Dataset, Part, of_datasets
 from factory.tasks._rows import Fields
-from factory.tasks._style import Question, Worded
+from factory.tasks._style import Question
 from factory.tasks._task import Source, Task
 from factory.verifiers import math
 from factory.verifiers._extract import last_boxed
@@ -80,18 +80,13 @@ def verify(completion: str, row: Row) -> Verdict:
 
 def _made(dataset: Dataset) -> Task:
     questions = Checked(VERSION, dataset, _question, verify, "boxed")
-    return Task(
-        name="math",
-        version=VERSION,
+    return checked_task(
+        questions,
+        ASKS,
         summary="competition problems of seven subjects and five levels",
         licence="MIT",
         origin=dataset.hub,
-        rows=Worded(questions, "boxed", asks=ASKS, styles=tuple(ASKS)),
-        verify=verify,
-        fingerprint=dataset.fingerprint,
         levels=LEVELS,
-        refused=questions.refused,
-        counts=questions.counts,
     )
 
 

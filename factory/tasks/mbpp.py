@@ -12,9 +12,9 @@ from typing import Any
 
 from factory.core.hashing import key_of
 from factory.core.records import Row, Split, Verdict
-from factory.tasks._checked import Checked, Unusable
+from factory.tasks._checked import Checked, Unusable, checked_task
 from factory.tasks._dataset import Dataset, Part, of_datasets
-from factory.tasks._style import Question, Worded
+from factory.tasks._style import Question
 from factory.tasks._task import Source, Task
 from factory.verifiers import python
 
@@ -59,18 +59,13 @@ def verify(completion: str, row: Row) -> Verdict:
 
 def _made(dataset: Dataset) -> Task:
     questions = Checked(VERSION, dataset, _question, verify, "plain")
-    return Task(
-        name="mbpp",
-        version=VERSION,
+    return checked_task(
+        questions,
+        ASKS,
         summary=f"short Python functions, {dataset.member or 'all'} rows; judged by hidden asserts",
         licence="CC BY 4.0",
         origin=dataset.hub,
-        rows=Worded(questions, "plain", asks=ASKS, styles=tuple(ASKS)),
-        verify=verify,
         components=("format", "runs", "tests"),
-        fingerprint=dataset.fingerprint,
-        refused=questions.refused,
-        counts=questions.counts,
     )
 
 

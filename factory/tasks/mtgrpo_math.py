@@ -10,9 +10,9 @@ from typing import Any
 
 from factory.core.hashing import unit_from
 from factory.core.records import Split
-from factory.tasks._checked import Checked
+from factory.tasks._checked import Checked, checked_task
 from factory.tasks._dataset import Dataset, Part, of_datasets
-from factory.tasks._style import Question, Worded
+from factory.tasks._style import STYLES, Question
 from factory.tasks._task import Source, Task
 from factory.tasks.math import ASKS, DEV_SHARE, LEVELS, question, verify
 
@@ -32,19 +32,14 @@ def _question(plain: dict[str, Any], part: str, source: Source) -> tuple[Questio
 
 def _made(dataset: Dataset) -> Task:
     questions = Checked(VERSION, dataset, _question, verify, "boxed", splits=SPLITS)
-    return Task(
-        name="mtgrpo_math",
-        version=VERSION,
+    return checked_task(
+        questions,
+        {**ASKS, "boxed": " Put your final answer within \\boxed{}."},
+        tuple(STYLES),
         summary="MT-GRPO's MATH rows; CONTAMINATED: they hold 4,000 of the 5,000 problems of MATH's test split",
         licence="MIT",
         origin="github.com/rsshyam/MT-GRPO, offline mirror",
-        rows=Worded(questions, "boxed", asks={**ASKS, "boxed": " Put your final answer within \\boxed{}."}),
-        verify=verify,
-        fingerprint=dataset.fingerprint,
         levels=LEVELS,
-        refused=questions.refused,
-        splits=SPLITS,
-        counts=questions.counts,
     )
 
 

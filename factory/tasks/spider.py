@@ -12,12 +12,12 @@ from typing import Any
 
 from factory.core.hashing import key_of, unit_from
 from factory.core.records import Row, Split, Verdict
-from factory.tasks._checked import Checked, Unusable
+from factory.tasks._checked import Checked, Unusable, checked_task
 from factory.tasks._dataset import Dataset, Part, of_datasets
 from factory.tasks._golds import accepted
 from factory.tasks._mirror import mirror_file
 from factory.tasks._spider_databases import schemas, unpacked
-from factory.tasks._style import Question, Worded
+from factory.tasks._style import Question
 from factory.tasks._task import Source, Task
 from factory.verifiers import sql
 
@@ -69,18 +69,13 @@ def verify(completion: str, row: Row) -> Verdict:
 
 def _made(dataset: Dataset) -> Task:
     questions = Checked(VERSION, dataset, _question, verify, "plain", _judge)
-    return Task(
-        name="spider",
-        version=VERSION,
+    return checked_task(
+        questions,
+        ASKS,
         summary="text-to-SQL on databases of many domains",
         licence="CC BY-SA 4.0",
         origin="Spider 1.0, offline mirror",
-        rows=Worded(questions, "plain", asks=ASKS, styles=tuple(ASKS)),
-        verify=verify,
         components=("format", "runs"),
-        fingerprint=dataset.fingerprint,
-        refused=questions.refused,
-        counts=questions.counts,
     )
 
 
