@@ -15,7 +15,7 @@ from factory.core.recipes import recipe_names
 
 NEEDED_DISK_GIB, NEEDED_MEMORY_GIB = 1.0, 3.0
 HUB_SECONDS = 3.0
-LIBRARIES = ("torch", "transformers", "trl", "peft", "datasets", "mergekit", "bitsandbytes", "huggingface_hub")
+LIBRARIES = ("torch", "transformers", "trl", "peft", "datasets", "mergekit", "huggingface_hub")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,18 @@ class Check:
 
 def examine(store: Path, data: Path | None) -> list[Check]:
     """Look at everything; nothing is changed, and the network is waited for a few seconds at most."""
-    return [_python(), *_libraries(), _memory(), _store(store), _gpu(), _sandbox(), _recipes(), _data(data), _hub()]
+    return [
+        _python(),
+        *_libraries(),
+        _memory(),
+        _store(store),
+        _gpu(),
+        _quantization(),
+        _sandbox(),
+        _recipes(),
+        _data(data),
+        _hub(),
+    ]
 
 
 def _python() -> Check:
@@ -84,6 +95,18 @@ def _gpu() -> Check:
         return Check("gpu", "limited", "none", "the embedded base trains on the CPU; a real base wants a GPU")
     names = {torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())}
     return Check("gpu", "ok", f"{torch.cuda.device_count()} x {', '.join(sorted(names))}")
+
+
+def _quantization() -> Check:
+    from factory.models.quantize import LIBRARY, check_works
+
+    number = versions((LIBRARY,))[LIBRARY]
+    if number is None:
+        return Check("quantizing", "limited", f"no {LIBRARY}", f"'pip install {LIBRARY}' for quantization: nf4 | int8")
+    problem = check_works()
+    if problem is not None:
+        return Check("quantizing", "limited", f"{LIBRARY} {number} does not work here: {problem}", "install it again")
+    return Check("quantizing", "ok", f"nf4 and int8 by {LIBRARY} {number}")
 
 
 def _sandbox() -> Check:

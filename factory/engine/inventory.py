@@ -92,6 +92,8 @@ def _summary(card: dict[str, Any]) -> str:
         return "  ".join(f"{name} {numbers[name]:.3f}" for name in ("sampled", "greedy") if numbers[name] is not None)
     if kind == "adapter":
         known = f"{card['recipe']['max_steps']} steps on {', '.join(card['trained_tasks'])}" if "recipe" in card else ""
+        how = (card.get("quantization") or {}).get("kind", "full")
+        known += f", base in {how}" if known and how != "full" else ""
         return known or f"from {card.get('origin')}, training not known"
     if kind == "merge":
         weights = ", ".join(f"{weight:g}" for weight in card["weights"] or [])

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from factory.benchmarks._benchmark import LM_EVAL, Benchmark, load_benchmark, task_benchmark
 from factory.core import discover
+from factory.core.atomic import read_json
 from factory.core.errors import BadInput, UnknownName
 from factory.core.hashing import key_of
 from factory.core.lora import FULL, Quantization
@@ -17,7 +19,7 @@ from factory.core.study import Decoding, MergeSpec, Study
 from factory.engine import contamination, estimate
 from factory.evaluation import score
 from factory.models.bases import Base, embedded_seed, outside_base
-from factory.models.quantize import check_quantization
+from factory.models.quantize import check_quantization, refuse_quantized
 from factory.rewards import check_components
 from factory.store.ref import Ref, on_loading
 from factory.store.store import Store
@@ -240,6 +242,12 @@ def plan_cell(
     return plan.add(Job(cell, "matrix", "factory.evaluation.score:build_cell", spec, tuple(dict.fromkeys(needs)), cost))
 
 
+def _check_not_quantized(base: Base) -> None:
+    config = Path(base.path) / "config.json"
+    if config.is_file():
+        refuse_quantized(read_json(config), base.path)
+
+
 def loading(base: Base) -> tuple[str, ...]:
     """What of a base's loading is part of the identity of what is measured on it."""
     return () if base.quantization == FULL else (base.quantization,)
@@ -284,6 +292,9 @@ class _SeedPlan:
     def __init__(self, store: Store, study: Study, plan: Plan, seed: int, source: Source, dry: bool) -> None:
         self.store, self.study, self.plan, self.seed, self.source = store, study, plan, seed, source
         base, made = plan_base(store, plan, study.base, seed, study.embedded, dry=dry)
+        adapters = [study.recipe(name).quantization for name in study.adapters]
+        if any(how != FULL for how in (study.quantization, *study.scored_on, *adapters)):
+            _check_not_quantized(base)
         self.base = replace(base, quantization=study.quantization), made
         plan.bases[seed] = self.base[0]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from factory.core.errors import BadInput
 from factory.core.lora import FULL, Quantization
-from factory.models.quantize import loading_options
+from factory.models.quantize import is_quantized, loading_options, refuse_quantized
 
 
 def one_thread() -> None:
@@ -52,20 +52,22 @@ def load_model(path: str, revision: str | None = None, quantization: Quantizatio
     """
     import torch
     from safetensors import SafetensorError
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM
     from transformers.utils import logging
 
     logging.disable_progress_bar()
     dtype = torch.float32 if device() == "cpu" else "auto"
     options = loading_options(quantization, device())
     try:
+        if options:
+            refuse_quantized(AutoConfig.from_pretrained(path, revision=revision).to_dict(), path)
         model = AutoModelForCausalLM.from_pretrained(path, revision=revision, dtype=dtype, **options)
     except (OSError, ValueError, ImportError, RuntimeError, SafetensorError) as error:
-        if isinstance(error, ImportError | RuntimeError) and not options:
+        if isinstance(error, BadInput) or (isinstance(error, ImportError | RuntimeError) and not options):
             raise
         how = f" in {quantization}" if options else ""
         raise BadInput(f"base {path}: cannot be loaded{how}: {_first_line(error)}") from error
-    return (model if options else model.to(device())).eval()
+    return (model if is_quantized(model) else model.to(device())).eval()
 
 
 @lru_cache(maxsize=1)

@@ -8,6 +8,7 @@ quantized, embeddings and norms are not. An adapter trained so is plain LoRA and
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
 
@@ -39,6 +40,37 @@ def check_quantization(kind: Quantization, where: str) -> None:
             f"{where}: quantization '{kind}' needs {LIBRARY}, which is not installed; "
             f"'pip install {LIBRARY}', or take quantization: {FULL}"
         )
+
+
+def refuse_quantized(config: Mapping[str, Any], path: str) -> None:
+    """Refuse to quantize what is quantized already: transformers would only warn, and load it as it was saved.
+
+    Args:
+        config: the base's `config.json`.
+
+    Raises:
+        BadInput: it is.
+    """
+    own = config.get("quantization_config")
+    if own:
+        how = own.get("quant_method", "some way") if isinstance(own, Mapping) else "some way"
+        raise BadInput(f"base {path}: is quantized already, by {how}; take quantization: {FULL} to load it as it is")
+
+
+def check_works() -> str | None:
+    """Why bitsandbytes cannot quantize on this machine, by trying; None if it can. Takes some seconds of imports."""
+    import torch
+
+    from factory.models.load import device
+
+    try:
+        import bitsandbytes.functional as quantizer
+
+        weight = torch.linspace(-1, 1, 256, device=device()).reshape(4, 64)
+        back = quantizer.dequantize_4bit(*quantizer.quantize_4bit(weight, quant_type="nf4"))
+    except (ImportError, OSError, RuntimeError, NotImplementedError, AttributeError) as error:
+        return " ".join(f"{type(error).__name__}: {error}".split())
+    return None if bool((back - weight).abs().max() < 0.2) else "a quantized weight does not come back"
 
 
 def loading_options(kind: Quantization, device: str) -> dict[str, Any]:

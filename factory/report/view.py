@@ -166,6 +166,7 @@ def _facts(ref: Ref, card: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("base", ref.base),
         ("seed", str(ref.seed)),
         ("content key", ref.key),
+        ("base loaded in", _short((card.get("quantization") or {}).get("kind"))),
         ("parents", _short(card.get("parents"))),
         ("method", _short(card.get("method"))),
         ("weights", _short(card.get("weights"))),
