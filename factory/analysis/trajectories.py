@@ -51,8 +51,8 @@ def load_trajectory(folder: Path) -> Trajectory | None:
     """
     path = folder / METRICS
     lines = read_jsonl(path) if path.is_file() else []
-    if not lines:
-        return None
+    if not any("strategy" in line for line in lines):
+        return None  # of a training that draws nothing
     try:
         return _trajectory(lines)
     except (KeyError, TypeError, AttributeError, ValueError) as error:

@@ -9,6 +9,8 @@ import click
 
 from factory.cli._options import emit, json_option, store_option
 
+WIDTH = 100
+
 
 @click.command()
 @click.argument("variant")
@@ -51,11 +53,27 @@ def _lines(found: dict[str, Any], depth: int, shown: set[str]) -> list[str]:
     lines += [f"{pad}  {line}" for line in _text(found["card"], whole=not depth).split("\n")]
     if not depth:
         lines += [f"  files: {', '.join(found['card']['files'])}"]
+        lines += _training(found)
     if found["parents"]:
         lines += ["", f"{pad}made from"]
         for parent in found["parents"]:
             lines += _lines(parent, depth + 1, shown)
     return lines
+
+
+def _training(found: dict[str, Any]) -> list[str]:
+    """How the last steps of an adapter's training went; [] of anything else."""
+    from factory.core.atomic import read_jsonl
+    from factory.engine.panel import WINDOW, explained, panel
+    from factory.training.metrics import FILE
+
+    path = Path(found["path"]) / FILE if "path" in found else None
+    lines = read_jsonl(path) if path is not None and path.is_file() else []
+    told = panel(lines, WIDTH)
+    if not told:
+        return []
+    told = [f"training, means of the last {min(len(lines), WINDOW)} steps", *told, *explained(lines, WIDTH)]
+    return ["", *(f"  {one}" for one in told)]
 
 
 def _text(card: dict[str, Any], *, whole: bool) -> str:

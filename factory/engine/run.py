@@ -95,7 +95,7 @@ def run_plan(
     for job in todo:
         if store.has(job.ref):
             store.remove(job.ref)
-    with watching(len(todo)) as watcher:
+    with watching(store, len(todo)) as watcher:
         run_jobs(store, todo, watcher, workers, user_root)
     jobs = [job for job in plan.jobs if only is None or STAGES.index(job.stage) <= STAGES.index(only)]
     stages = cost_by_stage(store, jobs)

@@ -157,7 +157,7 @@ def _run(single: Single, workers: int, force: bool) -> None:
     for job in todo:
         if single.store.has(job.ref):
             single.store.remove(job.ref)
-    with watching(len(todo)) as watcher:
+    with watching(single.store, len(todo)) as watcher:
         run_jobs(single.store, todo, watcher, workers)
 
 

@@ -153,4 +153,5 @@ def _say(line: dict[str, Any], steps: int) -> str:
     tasks = "  ".join(
         f"{name} {task['components'].get('correct', task['reward']) or 0:.2f}" for name, task in line["tasks"].items()
     )
-    return f"step {line['step']}/{steps}: correct {tasks}"
+    loss = "" if line["loss"] is None else f", loss {line['loss']:.4f}"
+    return f"step {line['step']}/{steps}: correct {tasks}{loss}"
