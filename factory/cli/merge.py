@@ -143,7 +143,7 @@ def command(
         emit(shown, json, _text(shown) + "\n" + _searched(card["search"]))
         return
     job = Job(plan.ref, "merges", "factory.merging.build:build", plan.spec, (), cost=1.0)
-    with watching(1) as watcher:
+    with watching(place, 1) as watcher:
         watcher.started(job)
 
         def say(text: str, done: float | None = None) -> None:

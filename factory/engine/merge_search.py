@@ -61,7 +61,7 @@ def search_and_merge(
             merge_search.build_merge,
         ),
     ]
-    with watching(len(jobs)) as watcher:
+    with watching(store, len(jobs)) as watcher:
         for job, build in jobs:
             watcher.started(job)
             build(store, job.ref, job.spec, partial(watcher.progress, job))
