@@ -15,8 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from factory.analysis.cells import Matrix, Mode
-from factory.analysis.held_out import Points, held_out, items_of, mean_of
+from factory.analysis.cells import BASE, Cell, Matrix, Mode, load_cell
 from factory.analysis.statistics import Array
 from factory.analysis.trajectories import Trajectory, load_trajectory
 from factory.store.ref import Ref
@@ -126,15 +125,15 @@ class Group:
         return float(min(ends)) if ends and len(ends) == len(runs) else None
 
 
-def joint_groups(store: Store, card: Mapping[str, Any], matrix: Matrix, points: Points) -> list[Group]:
+def joint_groups(store: Store, card: Mapping[str, Any], matrix: Matrix) -> list[Group]:
     """Groups of two or more adapters that were trained on the same two or more tasks.
 
     Args:
         card: of the study.
-        points: of the learning curves.
 
     Raises:
-        CorruptFile: a training log is damaged.
+        CorruptFile: a cell or a training log is damaged.
+        StoreError: a cell that the card names is not in the store.
     """
     modes = matrix.modes()
     by_tasks: dict[tuple[str, ...], list[str]] = {}
@@ -145,6 +144,7 @@ def joint_groups(store: Store, card: Mapping[str, Any], matrix: Matrix, points: 
     wanted = [variants for variants in by_tasks.values() if len(variants) > 1]
     if not modes or not wanted:
         return []
+    points = _points(store, card)
     adapters = {
         (entry["name"], entry["seed"]): Ref(**entry["ref"]) for entry in card["variants"] if entry["ref"] is not None
     }
@@ -153,6 +153,19 @@ def joint_groups(store: Store, card: Mapping[str, Any], matrix: Matrix, points: 
         for variants in wanted
         if (group := _group(store, matrix, modes[0], variants, adapters, points)).benchmarks
     ]
+
+
+Points = Mapping[tuple[str, str, int], Mapping[int, Cell]]
+
+
+def _points(store: Store, card: Mapping[str, Any]) -> Points:
+    """The cells of the learning curves, by adapter, benchmark and seed, then by step."""
+    found: dict[tuple[str, str, int], dict[int, Cell]] = {}
+    for ref in card.get("points") or []:
+        cell = load_cell(store, Ref(**ref))
+        variant, _, step = cell.variant.rpartition("@")
+        found.setdefault((variant, cell.benchmark, cell.seed), {})[int(step)] = cell
+    return found
 
 
 def _group(
@@ -170,10 +183,8 @@ def _group(
         for seed in matrix.seeds
         if (ref := adapters.get((variant, seed))) is not None and store.has(ref)
     }
-    ends = [len(items_of(cell, mode)) for cell in matrix.cells.values() if cell.variant in variants]
-    scored = [
-        len(items_of(cell, mode)) for key, cells in points.items() if key[0] in variants for cell in cells.values()
-    ]
+    ends = [len(_items(cell, mode)) for cell in matrix.cells.values() if cell.variant in variants]
+    scored = [len(_items(cell, mode)) for key, cells in points.items() if key[0] in variants for cell in cells.values()]
     return Group(own, tuple(variants), matrix.seeds, runs, mode, min(ends, default=0), max(scored, default=0))
 
 
@@ -188,13 +199,10 @@ def _run(
 ) -> Run:
     variant, seed = who
     last = int(card["recipe"]["max_steps"])
-    curves = [
-        dict(zip(curve.steps, curve.accuracy, strict=True))
-        for curve in (held_out(matrix, points, mode, (variant, name, seed), last) for name in benchmarks)
-    ]
+    curves = [_curve(matrix, mode, who, name, last, points.get((variant, name, seed), {})) for name in benchmarks]
     steps = sorted(set.intersection(*(set(curve) for curve in curves))) if curves else []
     ends = [matrix.cells.get((variant, name, seed)) for name in benchmarks]
-    final = [None if cell is None else mean_of(cell, mode) for cell in ends]
+    final = [_mean(cell, mode) for cell in ends]
     return Run(
         variant=variant,
         seed=seed,
@@ -207,3 +215,27 @@ def _run(
         ),
         trajectory=load_trajectory(folder),
     )
+
+
+def _curve(
+    matrix: Matrix, mode: Mode, who: tuple[str, int], benchmark: str, last: int, between: Mapping[int, Cell]
+) -> dict[int, float]:
+    """Accuracy by step: of the base, of the steps between, of the finished adapter, all on the same items."""
+    variant, seed = who
+    base, end = matrix.cells.get((BASE, benchmark, seed)), matrix.cells.get((variant, benchmark, seed))
+    cells = {**({0: base} if base else {}), **between, **({last: end} if end else {})}
+    shared = set.intersection(*(_items(cell, mode) for cell in cells.values())) if cells else set()
+    values = {step: _mean(cell, mode, shared) for step, cell in sorted(cells.items())}
+    return {step: value for step, value in values.items() if value is not None}
+
+
+def _items(cell: Cell, mode: Mode) -> set[str]:
+    return set(cell.items) if (cell.scores.size if mode == "sampled" else cell.greedy.size) else set()
+
+
+def _mean(cell: Cell | None, mode: Mode, only: set[str] | None = None) -> float | None:
+    """Mean over the items' means; None if nothing is scorable."""
+    if cell is None:
+        return None
+    values = [value for item, value in cell.item_means(mode).items() if only is None or item in only]
+    return float(np.mean(values)) if values else None

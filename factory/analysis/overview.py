@@ -10,7 +10,6 @@ from typing import Any
 from factory.analysis.cells import Matrix, Mode, load_matrix, read_study_card
 from factory.analysis.contrast_table import print_contrasts
 from factory.analysis.contrasts import Contrast, contrasts
-from factory.analysis.held_out import HeldOut, curves, load_points
 from factory.analysis.joint import Group, joint_groups
 from factory.analysis.joint_json import joint_json
 from factory.analysis.joint_table import print_joint
@@ -27,14 +26,12 @@ class Overview:
 
     Attributes:
         card: of the study.
-        curves: of adapters on held-out items.
         groups: adapters that share their tasks.
         asked: how they are to be compared.
     """
 
     card: dict[str, Any]
     matrix: Matrix
-    curves: list[HeldOut]
     groups: list[Group]
     asked: Joint
 
@@ -42,12 +39,7 @@ class Overview:
     def numbers(self) -> dict[str, Any]:
         """Everything as one JSON object: what `matrix.json` holds."""
         found = [one.to_json() for mode in self.matrix.modes() for one in self.contrasts(mode)]
-        return {
-            **summary(self.matrix),
-            "contrasts": found,
-            "curves": [one.to_json() for one in self.curves],
-            "joint": joint_json(self.groups, self.asked),
-        }
+        return {**summary(self.matrix), "contrasts": found, "joint": joint_json(self.groups, self.asked)}
 
     @property
     def text(self) -> str:
@@ -79,6 +71,4 @@ def overview(store: Store, folder: Path) -> Overview:
     """
     card, matrix = read_study_card(folder), load_matrix(store, folder)
     asked = parse(Joint, card["study"].get("joint") or {}, f"{folder}, joint")
-    points = load_points(store, card)
-    groups = joint_groups(store, card, matrix, points)
-    return Overview(card, matrix, curves(store, card, matrix, points), groups, asked)
+    return Overview(card, matrix, joint_groups(store, card, matrix), asked)

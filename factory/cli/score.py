@@ -53,7 +53,6 @@ def command(
     Examples:
       factory score base adapter:math --benchmark tiny_math --benchmark tiny_ops
       factory score merge:linear --benchmark tiny_sql --samples 16
-      factory score adapter:math@30 adapter:math    (as it was after step 30, where a study with curves kept it)
     """
     from factory.engine.single import plan_cells, run_single
 

@@ -128,14 +128,12 @@ def _rate(entries: Sequence[Mapping[str, Any]], of: Callable[[Mapping[str, Any]]
 
 
 def _trend(lines: Sequence[Line], task: str) -> str:
-    """The share of correct completions from the first step to the newest, low to high; a gap where there were none."""
-    size = -(-len(lines) // TREND)
-    bars = ""
-    for start in range(0, len(lines), size):
-        part = [line["tasks"].get(task) or {} for line in lines[start : start + size]]
-        value = mean([_parts(entry).get("correct") for entry in part])
-        bars += " " if value is None else BARS[min(len(BARS) - 1, int(len(BARS) * value))]
-    return bars
+    """The share of correct completions over all steps so far, from 0 (low) to 1 (high)."""
+    values = [_parts(line["tasks"][task]).get("correct") for line in lines if task in line["tasks"]]
+    known = [value for value in values if value is not None]
+    size = -(-len(known) // TREND)
+    parts = [known[start : start + size] for start in range(0, len(known), size)] if known else []
+    return "".join(BARS[min(len(BARS) - 1, int(len(BARS) * sum(part) / len(part)))] for part in parts)
 
 
 def _summary(recent: Sequence[Line], tasks: Sequence[str]) -> str:

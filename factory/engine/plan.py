@@ -17,6 +17,7 @@ from factory.core.lora import FULL, Quantization
 from factory.core.recipes import AdapterRecipe, EmbeddedRecipe
 from factory.core.study import Decoding, MergeSpec, Study
 from factory.engine import contamination, estimate
+from factory.engine.teachers import Teacher, find_teacher, in_order, teachers_of
 from factory.evaluation import score
 from factory.models.bases import Base, embedded_seed, outside_base
 from factory.models.quantize import check_quantization, refuse_quantized
@@ -180,8 +181,14 @@ def plan_adapter(
     source: Source,
     gate: Ref | None = None,
     keep_every: int | None = None,
+    teachers: Mapping[str, Teacher] | None = None,
 ) -> Ref:
-    """The job that trains one adapter, after a gate if there is one; `keep_every` steps it is kept as it is then."""
+    """The job that trains one adapter, after a gate and its teachers if there are any.
+
+    Args:
+        keep_every: after so many steps the adapter is kept as it is then.
+        teachers: by the name the recipe gives them.
+    """
     made = base[1]
     where = replace(base[0], quantization=recipe.quantization or FULL)
     plain = recipe.model_dump()
@@ -189,10 +196,13 @@ def plan_adapter(
     strategy = discover.source_digest("factory.training.strategies", recipe.strategy)
     key = key_of("adapter", train.VERSION, plain, where.hash, seed, tasks, strategy)
     spec = {"recipe": plain, "seed": seed, "base": where.to_json(), "data": source.to_json()}
+    if teachers:
+        key = key_of(key, "teachers", {name: teacher.key for name, teacher in teachers.items()})
+        spec["teachers"] = {name: {"path": one.path, "key": one.key} for name, one in teachers.items()}
     if keep_every is not None:
         # Not the recipe's: what is trained is the same, bit by bit; only more of it is kept.
         key, spec = key_of(key, "keep", keep_every), {**spec, "keep_every": keep_every}
-    needs = tuple(one for one in (gate, made) if one)
+    needs = tuple(one for one in (gate, made, *(teacher.ref for teacher in (teachers or {}).values())) if one)
     ref = Ref(where.label, "adapter", name, seed, key)
     cost = estimate.adapter(recipe)
     return plan.add(Job(ref, "adapters", "factory.training.train:build_adapter", spec, needs, cost))
@@ -303,12 +313,19 @@ class _SeedPlan:
         variants: list[tuple[str, Ref | None, list[str]]] = [("base", self.base[1], [])]
         # A study that wants to be refused is refused before anything is trained.
         gate = self.plan.gate if self.study.contamination.action == "refuse" else None
-        adapters = {}
-        for name, recipe in recipes.items():
+        adapters: dict[str, Ref] = {}
+        for name in in_order(recipes):
             curve = self.study.curve_of(name)
             every = curve.every if curve else None
-            adapters[name] = plan_adapter(self.plan, name, recipe, self.base, self.seed, self.source, gate, every)
-            variants.append((f"adapter:{name}", adapters[name], recipe.tasks))
+            where = f"study {self.study.study}, adapter {name}"
+            teachers = {
+                text: find_teacher(text, adapters, self.store, self.base[0], where)
+                for text in teachers_of(recipes[name])
+            }
+            adapters[name] = plan_adapter(
+                self.plan, name, recipes[name], self.base, self.seed, self.source, gate, every, teachers
+            )
+        variants += [(f"adapter:{name}", adapters[name], recipe.tasks) for name, recipe in recipes.items()]
         for name, merge in self.study.merges.items():
             trained = list(dict.fromkeys(task for adapter in merge.adapters for task in recipes[adapter].tasks))
             variants.append((f"merge:{name}", self._merge(name, merge, adapters, trained), trained))

@@ -18,12 +18,12 @@ from factory.core.study import Decoding
 from factory.engine.catalogue import source_of
 from factory.engine.local import run_jobs
 from factory.engine.plan import Job, Plan, check_benchmark, check_recipe, plan_adapter, plan_base, plan_cell
+from factory.engine.teachers import find_teacher, in_order, teachers_of
 from factory.engine.watch import watching
 from factory.models.bases import Base
 from factory.models.quantize import check_quantization
 from factory.store.find import find
-from factory.store.points import at_step
-from factory.store.ref import Ref, VariantName, on_loading
+from factory.store.ref import Ref, on_loading
 from factory.store.store import Store
 
 GENERAL = {"samples": 4, "temperature": 1.0, "greedy": True, "max_new_tokens": 40, "limit": 200}
@@ -38,25 +38,6 @@ class Single:
     store: Store
     plan: Plan
     wanted: list[Ref]
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A variant that is scored or asked.
-
-    Attributes:
-        title: `base`, `adapter:math`.
-        base: it stands on, and what makes that.
-        ref: in the store; None for a base that is not made here.
-        trained: its tasks.
-        step: of its training, None for the finished one.
-    """
-
-    title: str
-    base: tuple[Base, Ref | None]
-    ref: Ref | None
-    trained: list[str]
-    step: int | None = None
 
 
 def build_base(store: Path, seed: int) -> dict[str, Any]:
@@ -92,7 +73,12 @@ def plan_adapters(
     for name, recipe in recipes.items():
         check_recipe(name, recipe, source)
     where = plan_base(place, plan, base, seed, EmbeddedRecipe())
-    return Single(place, plan, [plan_adapter(plan, name, r, where, seed, source) for name, r in recipes.items()])
+    made: dict[str, Ref] = {}
+    for name in in_order(recipes):
+        told = f"adapter {name}"
+        teachers = {text: find_teacher(text, made, place, where[0], told) for text in teachers_of(recipes[name])}
+        made[name] = plan_adapter(plan, name, recipes[name], where, seed, source, teachers=teachers)
+    return Single(place, plan, [made[name] for name in recipes])
 
 
 def plan_cells(
@@ -123,12 +109,11 @@ def plan_cells(
         check_benchmark(benchmark, options, source, "--benchmark")
         decodings[benchmark.name] = options.model_dump()
     wanted = []
-    for one in _subjects(place, plan, variants, base, seed, quantization):
-        how = one.base[0].quantization
-        variant = (one.title if how == FULL else on_loading(one.title, how), one.ref, one.trained)
+    for title, where, ref, trained in _subjects(place, plan, variants, base, seed, quantization):
         for benchmark in found:
-            decoding = decodings[benchmark.name]
-            wanted.append(plan_cell(plan, place, one.base, variant, benchmark, decoding, seed, source, one.step))
+            how = where[0].quantization
+            subject = (title if how == FULL else on_loading(title, how), ref, trained)
+            wanted.append(plan_cell(plan, place, where, subject, benchmark, decodings[benchmark.name], seed, source))
     return Single(place, plan, wanted)
 
 
@@ -189,8 +174,8 @@ def _subjects(
     base: str | None,
     seed: int,
     quantization: Quantization | None = None,
-) -> list[Subject]:
-    """Each variant; one of the store brings its own base.
+) -> list[tuple[str, tuple[Base, Ref | None], Ref | None, list[str]]]:
+    """(title, base, ref, trained tasks) of each variant; a variant of the store brings its own base.
 
     `base` is the one asked for, else that of the other variants, else the one built last, else the embedded one.
     It is loaded as asked, else as the adapter was trained.
@@ -198,7 +183,7 @@ def _subjects(
     check_quantization(quantization or FULL, "--quantization")
     asked = plan_base(store, plan, base, seed, EmbeddedRecipe()) if base is not None else None
     label = asked[0].label if asked else None
-    stored = {text: find(store, text, base=label, steps=True) for text in variants if text != "base"}
+    stored = {text: find(store, text, base=label) for text in variants if text != "base"}
     bases = {text: _base_of(store, ref, asked) for text, ref in stored.items()}
     own = asked or next(iter(bases.values()), None) or _built_last(store, seed)
     own = own or plan_base(store, plan, "embedded", seed, EmbeddedRecipe())
@@ -207,21 +192,19 @@ def _subjects(
         stored = {ref.title: find(store, ref.title) for ref in made}
         bases = dict.fromkeys(stored, own)
         variants = ["base", *stored]
-    subjects: list[Subject] = []
+    subjects: list[tuple[str, tuple[Base, Ref | None], Ref | None, list[str]]] = []
     for text in variants:
         if text == "base":
             where = replace(own[0], quantization=quantization or FULL)
-            subjects.append(Subject("base", (where, own[1]), own[1], []))
+            subjects.append(("base", (where, own[1]), own[1], []))
         else:
             ref, card = stored[text], store.card(stored[text])
             how = quantization or (card.get("quantization") or {}).get("kind") or FULL
             check_quantization(how, ref.title)
             where = replace(bases[text][0], quantization=how)
-            step = VariantName.parse(text).step
-            if step is not None:
-                at_step(store.path(ref), step)
-            trained = list(card.get("trained_tasks", []))
-            subjects.append(Subject(f"{ref.kind}:{ref.name}", (where, bases[text][1]), ref, trained, step))
+            subjects.append(
+                (f"{ref.kind}:{ref.name}", (where, bases[text][1]), ref, list(card.get("trained_tasks", [])))
+            )
     return subjects
 
 
@@ -264,13 +247,11 @@ def subjects_of(
     place, plan = Store(store), Plan()
     found = {}
     subjects = _subjects(place, plan, variants, base, seed, quantization)
-    for text, subject in zip(variants, subjects, strict=True):
-        where, ref, made = subject.base, subject.ref, subject.base[1]
+    for text, (_, where, ref, _) in zip(variants, subjects, strict=True):
+        made = where[1]
         if made is not None and not place.has(made):
             raise BadInput(f"the base {made.title} is not in {store}; build it with 'factory base --seed {made.seed}'")
         folder = str(place.open(ref)) if ref and ref.kind != "base" else None
-        if folder is not None and subject.step is not None:
-            folder = str(at_step(Path(folder), subject.step))
         found[text] = {
             "base": where[0].to_json(),
             "adapter": folder if ref and ref.kind in ("adapter", "merge") else None,

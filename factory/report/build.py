@@ -15,7 +15,6 @@ from factory.core.atomic import write_text
 from factory.core.errors import BadInput, UnknownName
 from factory.report import figures, view
 from factory.report.contrasts import contrast_views
-from factory.report.held_out import held_out_views
 from factory.report.interference import interference_maps
 from factory.report.joint import joint_views
 from factory.store.store import Store
@@ -68,7 +67,6 @@ def render(store: Store, whole: Overview) -> str:
         protocols=protocols(matrix),
         contrasts=contrast_views(whole),
         joint=joint_views(whole.groups, whole.asked),
-        held_out=held_out_views(whole.curves),
         curves=view.curve_views(store, variants),
         interference_maps=interference_maps(store, variants),
         stages=stages,

@@ -14,7 +14,6 @@ from factory.analysis.statistics import Array
 from factory.analysis.trajectories import Trajectory
 from factory.core.study import Joint
 from factory.report.figures import COLOURS, drawing, svg
-from factory.report.held_out import mean_line
 
 SMOOTH = 20
 """Realised shares are shown as running means over this part of the steps, one step being a handful of groups."""
@@ -85,7 +84,7 @@ def curve_figure(group: Group, asked: Joint, name: str, *, by_samples: bool) -> 
                 for x, y in lines:
                     axes.plot(x, y, color=colour, alpha=0.35, linewidth=0.7)
                 if lines:
-                    axes.plot(*mean_line(lines), color=colour, linewidth=1.9, label=short(variant))
+                    axes.plot(*_mean_line(lines), color=colour, linewidth=1.9, label=short(variant))
             for level in asked.thresholds if title == "worst task" else []:
                 axes.axhline(100 * level, color="#808080", linewidth=0.8, linestyle=(0, (2, 2)))
             axes.set_title(title, fontsize=10)
@@ -106,9 +105,9 @@ def weights_figure(tracks: Sequence[Trajectory], name: str, title: str) -> str:
             wanted = [(track.steps, track.weights[task]) for track in tracks if task in track.weights]
             for x, y in wanted:
                 axes.plot(x, y, color=colour, alpha=0.35, linewidth=0.7)
-            axes.plot(*mean_line(wanted), color=colour, linewidth=1.9, label=task)
+            axes.plot(*_mean_line(wanted), color=colour, linewidth=1.9, label=task)
             got = [(track.steps, _running(track.shares[task])) for track in tracks if task in track.shares]
-            axes.plot(*mean_line(got), color=colour, linewidth=1.2, linestyle=(0, (4, 1.5)))
+            axes.plot(*_mean_line(got), color=colour, linewidth=1.2, linestyle=(0, (4, 1.5)))
         axes.set_ylim(0, 1)
         axes.set_xlabel("optimizer step")
         figure.legend(loc="outside upper left", ncols=3, handlelength=1.6, columnspacing=1.0)
@@ -118,6 +117,13 @@ def weights_figure(tracks: Sequence[Trajectory], name: str, title: str) -> str:
 def _x(run: Run, by_samples: bool) -> Array:
     samples = run.samples() if by_samples else None
     return run.steps if samples is None else samples / 1000
+
+
+def _mean_line(lines: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
+    """The mean over lines where all of them have got to; each is linear between its points."""
+    end = min(float(x[-1]) for x, _ in lines)
+    places = np.unique(np.concatenate([x[x <= end] for x, _ in lines] + [[end]]))
+    return places, np.mean([np.interp(places, x, y) for x, y in lines], axis=0)
 
 
 def _running(values: Array) -> Array:

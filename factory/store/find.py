@@ -10,27 +10,18 @@ from factory.store.store import Store
 VARIANT_KINDS = ("adapter", "merge", "model")
 
 
-def find(
-    store: Store, text: str, *, base: str | None = None, kinds: tuple[str, ...] = VARIANT_KINDS, steps: bool = False
-) -> Ref:
+def find(store: Store, text: str, *, base: str | None = None, kinds: tuple[str, ...] = VARIANT_KINDS) -> Ref:
     """The stored variant that a name means: the study's that ran last, else the newest of that name.
 
     Args:
         text: `adapter:math`, `math`, `merge:ties#1`, `embedded-s0/adapter:math`; `base` where `kinds` has it.
         base: label of the base to prefer where the name does not say one.
-        steps: whether the name may be of an adapter as it was during training (`adapter:math@30`).
 
     Raises:
         UnknownName: nothing in the store has that name; the nearest is suggested.
-        BadInput: several bases, or several kinds, have one and the name does not say which; a step where none can be.
+        BadInput: several bases, or several kinds, have one and the name does not say which.
     """
     wanted = VariantName.parse(text)
-    if wanted.step is not None and not steps:
-        whole = text.replace(f"@{wanted.step}", "")
-        raise BadInput(
-            f"'{text}' is an adapter at a step of its training, which can only be scored or asked ('factory score', "
-            f"'factory generate'); the finished one is '{whole}'"
-        )
     candidates = [
         ref
         for kind in kinds

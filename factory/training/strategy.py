@@ -16,6 +16,7 @@ from factory.core.recipes import AdapterRecipe, StrategyOptions
 from factory.rewards import Pool
 from factory.tasks._task import Task
 from factory.training.groups import Group
+from factory.training.lesson import Lesson
 from factory.training.queues import Range
 from factory.training.selection import Every, RatioPreserving, Refill, Selected, Selection
 from factory.training.weighting import Seen, Weights
@@ -55,11 +56,13 @@ class Strategy:
         weights: share of each task, and how it follows what training shows.
         selection: which of the drawn groups are trained on.
         schedule: tasks and difficulties open at a step; None for all, always.
+        lesson: how the model learns, where that is not by GRPO on the groups.
     """
 
     weights: Weights
     selection: Selection = field(default_factory=Every)
     schedule: Schedule | None = None
+    lesson: Lesson | None = None
 
     def fill(self, step: int, size: int, draw: DrawRows, rng: np.random.Generator) -> tuple[Selected, dict[str, float]]:
         """The groups of a step; also gives the shares they were drawn by.
@@ -128,6 +131,20 @@ def takes_no_weights(recipe: AdapterRecipe) -> None:
     """
     if recipe.task_weights:
         raise BadInput(f"strategy '{recipe.strategy}' sets the task weights itself; leave task_weights out")
+
+
+def step_divides(recipe: AdapterRecipe) -> None:
+    """Refuse a batch that does not divide a step of `prompts_per_step` sequences.
+
+    Raises:
+        BadInput: it does not.
+    """
+    each = recipe.per_device_train_batch_size
+    if each is not None and recipe.prompts_per_step % each:
+        raise BadInput(
+            f"per_device_train_batch_size {each} does not divide prompts_per_step {recipe.prompts_per_step}, which is "
+            f"what strategy {recipe.strategy} takes a step on"
+        )
 
 
 class SamplingOptions(StrategyOptions):

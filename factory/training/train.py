@@ -1,4 +1,4 @@
-"""The job that makes an adapter: rows, plan, GRPO, a reload check, and a card with the whole history."""
+"""The job that makes an adapter: rows, a strategy, its lesson, a reload check, and a card with the whole history."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ from factory.store.ref import Ref
 from factory.store.store import Store
 from factory.tasks._find import find_task
 from factory.tasks._task import Source
-from factory.training.filler import Filler
+from factory.training.cost import cost_of
+from factory.training.grpo import Grpo
 from factory.training.keep import Keeper, read_back, write_peft
+from factory.training.lesson import Work
 from factory.training.lora import has_moved
 from factory.training.preflight import check_golds
 from factory.training.strategy import sizes_of
@@ -34,8 +36,9 @@ NO_SIGNAL = "no group of completions had rewards that differ, so nothing was lea
 def build_adapter(store: Store, ref: Ref, spec: dict[str, Any], report: Report) -> Path:
     """Job: train one adapter.
 
-    `spec` holds `recipe` (an `AdapterRecipe`), `seed`, `base` (`Base.to_json`), `data` (the source) and, for a
-    learning curve, `keep_every`: the steps after which the adapter is kept as it is then.
+    `spec` holds `recipe` (an `AdapterRecipe`), `seed`, `base` (`Base.to_json`), `data` (the source); for a learning
+    curve `keep_every`: the steps after which the adapter is kept as it is then; for distillation `teachers`: `path` and
+    `key` of each, by the name the recipe gives it.
     """
     recipe = parse(AdapterRecipe, spec["recipe"], f"adapter {ref.name}")
 
@@ -65,7 +68,6 @@ def _train(recipe: AdapterRecipe, spec: dict[str, Any], folders: tuple[Path, Pat
     from factory.models.chat import prompt_ids
     from factory.models.load import device, load_model, load_tokenizer, one_thread
     from factory.models.quantize import described
-    from factory.training.trl_door import sample, train
 
     out, state = folders
     base = spec["base"]
@@ -74,42 +76,40 @@ def _train(recipe: AdapterRecipe, spec: dict[str, Any], folders: tuple[Path, Pat
     source = Source.from_json(spec.get("data"))
     pools = pools_of(recipe, source)
     strategy = load("factory.training.strategies", recipe.strategy, kind="strategy").build(recipe, sizes_of(pools))
-    # The recipe is part of the seed: adapters of one study start from different random factors.
-    seed = seed_from("train", spec["recipe"], spec["seed"])
     scorer = Scorer(pools, recipe.rewards, recipe.unscorable_limit)
     check_golds(pools, scorer)
     tokenizer = load_tokenizer(base["path"], base.get("revision"))
     kind: Quantization = base.get("quantization") or FULL
-    model = load_model(base["path"], base.get("revision"), kind)
+    teachers: dict[str, dict[str, str]] = spec.get("teachers") or {}
+
+    def load_base() -> Any:
+        return load_model(base["path"], base.get("revision"), kind)
 
     def on_step(line: dict[str, Any]) -> None:
         report(_say(line, recipe.max_steps), line["step"] / recipe.max_steps)
 
-    filler = Filler(
+    work = Work(
+        recipe=recipe,
+        model=load_base(),
+        load=load_base,
+        tokenizer=tokenizer,
         pools=pools,
         strategy=strategy,
         scorer=scorer,
         tokens=lambda row: prompt_ids(tokenizer, row.prompt, raw=row.raw),
-        texts=lambda ids: tokenizer.batch_decode(ids, skip_special_tokens=True),
-        sample=sample,
-        group=recipe.num_generations,
-        seed=seed,
-    )
-    trained, stopped = train(
-        recipe=recipe,
-        model=model,
-        tokenizer=tokenizer,
-        filler=filler,
-        scorer=scorer,
         state=state,
-        seed=seed,
+        # The recipe is part of the seed: adapters of one study start from different random factors.
+        seed=seed_from("train", spec["recipe"], spec["seed"]),
+        teachers={name: teacher["path"] for name, teacher in teachers.items()},
         on_step=on_step,
+        say=lambda text: report(text, 0.0),
         keep=Keeper(state / KEPT, base, spec.get("keep_every"), recipe.max_steps),
         of={"recipe": spec["recipe"], "seed": spec["seed"], "base": base["hash"]},
     )
-    write_peft(trained, out, base)
+    taught = (strategy.lesson or Grpo()).teach(work)
+    write_peft(taught.model, out, base)
     read_back(out)
-    moved = has_moved(trained)
+    moved = has_moved(taught.model)
     shutil.copy(state / "metrics.jsonl", out / "metrics.jsonl")
     if (state / KEPT / CHECKPOINTS).is_dir():
         shutil.copytree(state / KEPT / CHECKPOINTS, out / CHECKPOINTS)
@@ -117,7 +117,7 @@ def _train(recipe: AdapterRecipe, spec: dict[str, Any], folders: tuple[Path, Pat
     return {
         "recipe": spec["recipe"],
         "seed": spec["seed"],
-        "parents": [base["hash"]],
+        "parents": [base["hash"], *(teacher["key"] for teacher in teachers.values())],
         "base": {key: base.get(key) for key in ("label", "revision", "hash")},
         "quantization": described(kind, device()),
         "data": {
@@ -127,31 +127,25 @@ def _train(recipe: AdapterRecipe, spec: dict[str, Any], folders: tuple[Path, Pat
                 "source": pool.task.fingerprint(source),
                 "rows": len(pool.rows),
                 "hash": digest([row.id for row in pool.rows]),
-                "used": filler.used(name),
+                "used": taught.used.get(name, 0),
                 "licence": pool.task.licence,
             }
             for name, pool in pools.items()
         },
         "trained_tasks": recipe.tasks,
-        "warning": NO_SIGNAL if not moved else stopped,
+        "warning": NO_SIGNAL if not moved else taught.stopped,
         "steps": lines[-1]["step"],
         "metrics": {"first": lines[0]["tasks"], "last": lines[-1]["tasks"]},
-        "cost": {
-            "completions": sum(task["completions"] for line in lines for task in line["tasks"].values()),
-            "tokens": round(
-                sum(task["completions"] * task["length"] for line in lines for task in line["tasks"].values())
-            ),
-            "seconds": {
-                part: round(sum(line["seconds"][part] for line in lines), 2)
-                for part in ("generation", "scoring", "update")
-            },
-        },
+        "cost": cost_of(lines, taught.before),
+        **taught.notes,
     }
 
 
 def _say(line: dict[str, Any], steps: int) -> str:
     tasks = "  ".join(
-        f"{name} {task['components'].get('correct', task['reward']) or 0:.2f}" for name, task in line["tasks"].items()
+        f"{name} {task['components'].get('correct', task['reward']) or 0:.2f}"
+        for name, task in line["tasks"].items()
+        if task["reward"] is not None
     )
     loss = "" if line["loss"] is None else f", loss {line['loss']:.4f}"
-    return f"step {line['step']}/{steps}: correct {tasks}{loss}"
+    return f"step {line['step']}/{steps}{f': correct {tasks}' if tasks else ''}{loss}"

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from factory.core.atomic import read_json
 from factory.core.errors import BadInput
 from factory.core.recipes import AdapterRecipe
-from factory.rewards import Scorer
 from factory.training.checkpoints import newest
 from factory.training.filler import Filler
 from factory.training.improvement import Improvement
+from factory.training.lesson import Work
 from factory.training.lora import lora_config, settle
 from factory.training.metrics import MetricsFile
 from factory.training.preflight import check_memory, check_room
@@ -50,6 +50,32 @@ def grpo_options(recipe: AdapterRecipe, output: Path | str, seed: int) -> dict[s
     """The options of `GRPOConfig` for a recipe on this device.
 
     Raises:
+        BadInput: `trl` sets an option that has its own recipe field, or asks for another sampler.
+    """
+    for name in OTHER_SAMPLERS:
+        if recipe.trl.get(name):
+            raise BadInput(f"trl: '{name}' is not supported; leave it out, completions are sampled by transformers")
+    completions = recipe.prompts_per_step * recipe.num_generations
+    return {
+        **shared_options(recipe, output, seed, completions),
+        "num_generations": recipe.num_generations,
+        "temperature": recipe.temperature,
+        "beta": recipe.beta,
+        "max_completion_length": recipe.max_completion_length,
+        "reward_weights": list(recipe.rewards.values()),
+        # The order of prompts is the strategy's.
+        "shuffle_dataset": False,
+        **recipe.trl,
+    }
+
+
+def shared_options(recipe: AdapterRecipe, output: Path | str, seed: int, sequences: int) -> dict[str, Any]:
+    """The options that all of TRL's trainers take, for a recipe on this device.
+
+    Args:
+        sequences: that an optimizer step is taken on.
+
+    Raises:
         BadInput: `trl` sets an option that has its own recipe field.
     """
     import torch
@@ -57,29 +83,18 @@ def grpo_options(recipe: AdapterRecipe, output: Path | str, seed: int) -> dict[s
     clash = sorted(OWN_OPTIONS & recipe.trl.keys())
     if clash:
         raise BadInput(f"trl: '{clash[0]}' is set by the recipe itself; use the recipe's own field")
-    for name in OTHER_SAMPLERS:
-        if recipe.trl.get(name):
-            raise BadInput(f"trl: '{name}' is not supported; leave it out, completions are sampled by transformers")
-    completions = recipe.prompts_per_step * recipe.num_generations
-    each = recipe.per_device_train_batch_size or completions
+    each = recipe.per_device_train_batch_size or sequences
     cpu = not torch.cuda.is_available()
     return {
         "output_dir": str(output),
         "seed": seed,
         "data_seed": seed,
         "max_steps": recipe.max_steps,
-        "num_generations": recipe.num_generations,
         "per_device_train_batch_size": each,
-        "gradient_accumulation_steps": completions // each,
+        "gradient_accumulation_steps": sequences // each,
         "learning_rate": recipe.learning_rate,
         "lr_scheduler_type": "constant",
-        "temperature": recipe.temperature,
-        "beta": recipe.beta,
-        "max_completion_length": recipe.max_completion_length,
-        "reward_weights": list(recipe.rewards.values()),
         "report_to": recipe.report_to or "none",
-        # The order of prompts is the strategy's.
-        "shuffle_dataset": False,
         "save_strategy": "steps",
         "save_steps": recipe.save_steps,
         "save_total_limit": 2,
@@ -87,30 +102,14 @@ def grpo_options(recipe: AdapterRecipe, output: Path | str, seed: int) -> dict[s
         "disable_tqdm": True,
         # TRL's defaults are bf16 and gradient checkpointing: on a CPU they cost three times the time.
         **({"use_cpu": True, "bf16": False, "gradient_checkpointing": False, "optim": "adamw_torch"} if cpu else {}),
-        **recipe.trl,
     }
 
 
-def train(
-    *,
-    recipe: AdapterRecipe,
-    model: Any,
-    tokenizer: Any,
-    filler: Filler,
-    scorer: Scorer,
-    state: Path,
-    seed: int,
-    on_step: Callable[[dict[str, Any]], None],
-    keep: Callable[[Any, int], None],
-    of: dict[str, Any],
-) -> tuple[Any, str | None]:
-    """Run GRPO to the recipe's last step, from the newest whole checkpoint in `state`.
+def train(work: Work, filler: Filler) -> tuple[Any, str | None]:
+    """Run GRPO to the recipe's last step, from the newest whole checkpoint of the job.
 
     Args:
         filler: where the steps' completions come from.
-        on_step: called with each line of the metrics file.
-        keep: called with the model and the number of steps done, after each.
-        of: recipe, seed and base, as JSON: only a checkpoint of the same is gone on from.
 
     Returns:
         The PEFT model, and why training ended early, None if it did not.
@@ -127,14 +126,15 @@ def train(
 
     logging.set_verbosity_error()
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
-    checkpoints = state / "checkpoints"
+    recipe, tokenizer = work.recipe, work.tokenizer
+    checkpoints = work.state / "checkpoints"
     checkpoints.mkdir(exist_ok=True)
-    start = newest(checkpoints, of)
-    metrics = MetricsFile(state / "metrics.jsonl", start[1] if start else 0)
+    start = newest(checkpoints, work.of)
+    metrics = MetricsFile(work.metrics_path, start[1] if start else 0)
     if start:
         filler.restore(read_json(start[0] / STATE))
     try:
-        arguments = GRPOConfig(**grpo_options(recipe, checkpoints, seed))
+        arguments = GRPOConfig(**grpo_options(recipe, checkpoints, work.seed))
         improvement = Improvement(
             tokenizer.pad_token_id,
             (arguments.epsilon, arguments.epsilon_high or arguments.epsilon),
@@ -142,21 +142,21 @@ def train(
             arguments.per_device_train_batch_size,
         )
         trainer = GRPOTrainer(
-            model=model,
-            reward_funcs=scorer.functions(),
+            model=work.model,
+            reward_funcs=work.scorer.functions(),
             args=arguments,
             train_dataset=Dataset.from_dict({"prompt": [PLACEHOLDER] * (recipe.max_steps * recipe.prompts_per_step)}),
             processing_class=tokenizer,
             peft_config=lora_config(recipe.lora),
             rollout_func=filler,
-            callbacks=[watcher(filler, metrics, recipe.stop, improvement, on_step, keep, of)],
+            callbacks=[watcher(filler, metrics, recipe.stop, improvement, work.on_step, work.keep, work.of)],
         )
     except (TypeError, ValueError) as error:
         raise BadInput(f"the trainer refuses the recipe: {error}") from error
     settle(trainer.model, recipe.lora)
     trainer.remove_callback(PrinterCallback)
     prompt_tokens = filler.longest_prompt()
-    check_room(longest(model, tokenizer), recipe, prompt_tokens)
+    check_room(longest(work.model, tokenizer), recipe, prompt_tokens)
     check_memory(trainer.model, recipe, prompt_tokens)
     trainer.train(resume_from_checkpoint=str(start[0]) if start else None)
     return trainer.model, metrics.stopped

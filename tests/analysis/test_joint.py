@@ -139,12 +139,7 @@ def test_the_page_and_the_numbers_have_the_section(whole):
     store, folder, _ = whole
     page = build_report(store, folder).read_text()
     assert 'id="joint"' in page and "Weights and shares" in page
-    assert "Accuracy on held-out items" in page and page.count("Accuracy of adapter:") == 3
-    written = json.loads((folder / "matrix.json").read_text())
-    (numbers,) = written["joint"]
-    curve = next(one for one in written["curves"] if one["variant"] == "adapter:mt_grpo" and one["seed"] == 1)
-    assert (curve["benchmark"], curve["items"], curve["steps"]) == ("tiny_math", 100, [0, 10, 20, 30, 40])
-    assert curve["accuracy"] == pytest.approx([0.1, 0.28, 0.45, 0.63, 0.8])
+    (numbers,) = json.loads((folder / "matrix.json").read_text())["joint"]
     assert len(numbers["runs"]) == 9
     run_json = next(one for one in numbers["runs"] if one["variant"] == "adapter:mt_grpo")
     assert run_json["trajectory"]["weights"]["tiny_math"][-1] == pytest.approx(0.18)

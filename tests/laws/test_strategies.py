@@ -21,6 +21,9 @@ SIZES = {"a": {1: 5, 2: 3, 3: 2}, "b": {None: 7}, "c": {None: 20}}
 
 def recipe_of(name: str, tasks=("a", "b", "c"), **options) -> AdapterRecipe:
     tasks = list(tasks)[:1] if name == "single" else list(tasks)
+    if name == "distil":
+        teachers = {"teachers": {task: f"of-{task}" for task in tasks}}
+        options["strategy_options"] = {**teachers, **options.get("strategy_options", {})}
     return AdapterRecipe(tasks=tasks, strategy=name, max_steps=6, **options)
 
 
@@ -117,9 +120,34 @@ def test_proportional_to_rows_or_to_a_power_of_them():
     assert built("proportional", strategy_options={"power": 0}).weights.shares()["a"] == pytest.approx(1 / 3)
 
 
+ANYTHING = """
+from dataclasses import replace
+from factory.core.records import Verdict
+from factory.tasks.tiny_math import TASK as MATH
+
+def verify(text, row):
+    return Verdict.of(bool(text.strip()), "said something", format=1.0)
+
+TASK = replace(MATH, name="anything", verify=verify)
+"""
+
+
+def teacher_on(pico_base, folder):
+    """An adapter on the pico base that is not the base."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    torch.manual_seed(0)
+    config = LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False)
+    get_peft_model(AutoModelForCausalLM.from_pretrained(pico_base), config).save_pretrained(folder)
+    return {"path": str(folder), "key": "t"}
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_two_steps_and_an_exact_resume(name, pico_base, tmp_path):
     """A run cut off after its checkpoint ends with the bits of one that was not."""
+    from factory.core.discover import set_user_root
     from factory.core.progress import silent
     from factory.store.ref import Ref
     from factory.store.store import Store
@@ -128,6 +156,15 @@ def test_two_steps_and_an_exact_resume(name, pico_base, tmp_path):
     if name == "curriculum":
         pytest.skip("the embedded tasks have no difficulties yet")
     tasks = ["tiny_math"] if name == "single" else ["tiny_math", "tiny_sql"]
+    own, teachers = {}, {}
+    if name == "rejection":  # the pico base solves nothing
+        (tmp_path / "tasks").mkdir()
+        (tmp_path / "tasks" / "anything.py").write_text(ANYTHING)
+        set_user_root(tmp_path)
+        tasks, own = ["anything"], {"strategy_options": {"prompts": 3, "keep": 2}}
+    if name == "distil":
+        teachers = {"t": teacher_on(pico_base, tmp_path / "t")}
+        own = {"strategy_options": {"teachers": dict.fromkeys(tasks, "t")}}
     recipe = AdapterRecipe(
         tasks=tasks,
         strategy=name,
@@ -139,9 +176,10 @@ def test_two_steps_and_an_exact_resume(name, pico_base, tmp_path):
         max_completion_length=16,
         lora={"r": 2, "lora_alpha": 4},
         rewards={"correct": 1.0, "format": 0.5},
+        **own,
     )
     base = {"label": "pico", "path": str(pico_base), "revision": None, "hash": "pico"}
-    spec = {"recipe": recipe.model_dump(), "seed": 0, "base": base, "data": None}
+    spec = {"recipe": recipe.model_dump(), "seed": 0, "base": base, "data": None, "teachers": teachers}
     ref = Ref("pico", "adapter", "x", 0, "0" * 16)
 
     class CutOff(Exception):

@@ -1,0 +1,48 @@
+"""The callback of trainings that are not GRPO: a line a step in the metrics file, checkpoints that are sealed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from factory.training.checkpoints import seal
+from factory.training.lesson import Work
+from factory.training.metrics import MetricsFile
+
+
+def step_log(work: Work, metrics: MetricsFile, tasks_of: Callable[[int, dict[str, Any]], dict[str, Any]]) -> Any:
+    """The trainer's callback.
+
+    Args:
+        tasks_of: what a step (from 1) showed of each task, by its number and what the trainer logged.
+    """
+    from transformers import TrainerCallback
+
+    class StepLog(TrainerCallback):  # type: ignore[misc]
+        begun = 0.0
+
+        def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            self.begun = time.monotonic()
+
+        def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
+            work.keep(model, state.global_step)
+
+        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+            if not logs or "loss" not in logs:
+                return
+            line = {
+                "step": state.global_step,
+                "tasks": tasks_of(state.global_step, logs),
+                "seconds": {"generation": 0.0, "scoring": 0.0, "update": round(time.monotonic() - self.begun, 4)},
+                **{key: logs.get(key) for key in ("loss", "grad_norm", "learning_rate", "entropy")},
+            }
+            metrics.append(line)
+            work.on_step(line)
+
+        def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            metrics.sync()
+            seal(Path(args.output_dir) / f"checkpoint-{state.global_step}", work.of)
+
+    return StepLog()
