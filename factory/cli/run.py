@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from factory.cli._options import base_option, data_option, emit, jobs_option, json_option, store_option
+from factory.core.errors import BadInput
 
 STAGES = ("check", "base", "adapters", "merges", "matrix", "report")
 
@@ -15,7 +16,10 @@ STAGES = ("check", "base", "adapters", "merges", "matrix", "report")
 @click.command()
 @click.argument("study")
 @base_option
-@click.option("--engine", type=click.Choice(["local"]), default="local", show_default=True, help="Where jobs run.")
+@click.option(
+    "--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True,
+    help="Where jobs run; ray is not supported yet.",
+)  # fmt: skip
 @jobs_option
 @click.option("--seeds", metavar="0,1,2", help="Run the study once for each, instead of the study's own seeds.")
 @click.option("--only", type=click.Choice(STAGES), help="Stop after this stage.")
@@ -42,10 +46,11 @@ def command(
       factory run embedded --set adapters.math.max_steps=60 --dry-run
       factory run studies/real_rows.yaml --data DIR --base Qwen/Qwen2.5-0.5B-Instruct
     """
+    if engine == "ray":
+        raise BadInput("--engine ray: not supported yet; leave it out, and jobs run on this machine, --jobs at a time")
     from factory.engine.show import dry_run_result, dry_run_text, result_json, result_text
     from factory.engine.study import prepare, run_prepared
 
-    del engine
     changes: dict[str, Any] = {"base": base, "seeds": seeds, "limit": limit}
     prepared = prepare(store, study, settings, changes, data, dry=dry_run)
     if dry_run:

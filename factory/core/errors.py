@@ -23,12 +23,12 @@ class BadInput(FactoryError, ValueError):
 
 
 class UnknownName(BadInput, LookupError):
-    """A name that nothing answers to; the nearest known one is suggested."""
+    """A name that nothing answers to; the nearest known one is suggested, `none` is said where there are none."""
 
-    def __init__(self, kind: str, name: str, known: Iterable[str], where: str = "") -> None:
+    def __init__(self, kind: str, name: str, known: Iterable[str], where: str = "", none: str = "known: none") -> None:
         known = sorted(known)
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-        hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known) or 'none'}"
+        hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}" if known else none
         super().__init__(f"{where + ': ' if where else ''}unknown {kind} '{name}'; {hint}")
         self.kind, self.name, self.known = kind, name, known
 

@@ -8,6 +8,7 @@ from factory.store.ref import Ref, VariantName
 from factory.store.store import Store
 
 VARIANT_KINDS = ("adapter", "merge", "model")
+NOTHING = "it has none yet; 'factory run STUDY' and 'factory train NAME' make them, --store names another store"
 
 
 def find(store: Store, text: str, *, base: str | None = None, kinds: tuple[str, ...] = VARIANT_KINDS) -> Ref:
@@ -33,7 +34,7 @@ def find(store: Store, text: str, *, base: str | None = None, kinds: tuple[str, 
     ]
     if not candidates:
         known = {f"{ref.kind}:{ref.name}" if wanted.kind else ref.name for kind in kinds for ref in store.refs(kind)}
-        raise UnknownName("variant", text, known, f"store {store.root}")
+        raise UnknownName("variant", text, known, f"store {store.root}", NOTHING)
     if wanted.base is None:
         near = [ref for ref in candidates if ref.base == base] if base else _of_current_study(store, candidates)
         candidates = near or candidates

@@ -127,6 +127,8 @@ class Store:
     def _publish(self, ref: Ref, fill: Callable[[Path, Path], None]) -> Path:
         """Fill a folder under the key's lock and rename it into place, unless it is there."""
         area = self.root / ".work" / ref.key
+        if self.has(ref) and not area.exists():
+            return self.path(ref)  # nothing is written, so that a finished store may be read-only
         with clear_os_errors(self.root):
             area.mkdir(parents=True, exist_ok=True)
             locks = self.root / ".locks"

@@ -29,6 +29,7 @@ CASES = {
     "seed twice": (("run", "embedded", "--seeds", "1,1"), "given twice"),
     "bad set": (("run", "embedded", "--set", "seeds"), "expected key=value"),
     "set of an unknown key": (("run", "embedded", "--set", "decoding.sample=3"), "did you mean 'samples'?"),
+    "an engine that is not there": (("run", "embedded", "--engine", "ray"), "--engine ray: not supported yet"),
     "forced name": (("run", "embedded", "--force", "mth"), "did you mean 'math'?"),
     "no mirror": (("run", "embedded", "--data", "nowhere"), "no such folder"),
     "spider without data": (("tasks", "spider"), "give an offline mirror"),

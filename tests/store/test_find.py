@@ -115,7 +115,7 @@ def test_an_unknown_name_suggests_the_nearest(store):
 
 
 def test_an_empty_store_knows_nothing_and_is_not_made(store):
-    with pytest.raises(UnknownName, match="known: none"):
+    with pytest.raises(UnknownName, match="it has none yet; 'factory run STUDY'"):
         find(store, "math")
     assert not store.root.exists()
 

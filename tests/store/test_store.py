@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -68,6 +69,16 @@ def test_a_finished_thing_is_not_made_again_and_not_touched(store):
 
     store.build(REF, never)
     assert {p: p.stat().st_mtime_ns for p in path.rglob("*")} == before
+
+
+def test_where_it_is_finished_nothing_is_written_so_that_a_store_may_be_read_only(store):
+    store.build(REF, fill)
+    shutil.rmtree(store.root / ".work")
+    shutil.rmtree(store.root / ".locks")
+    places = [store.root, *sorted(store.root.rglob("*"))]
+    before = [(place, place.stat().st_mtime_ns) for place in places]
+    assert store.build(REF, fill) == store.path(REF)
+    assert [(place, place.stat().st_mtime_ns) for place in [store.root, *sorted(store.root.rglob("*"))]] == before
 
 
 def test_what_fails_half_way_is_not_there_but_its_state_is_kept(store):
