@@ -30,7 +30,7 @@ TRIED = {
 }
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=None)
 def subject_of(name):
     full_name, most = TRIED.get(name, (name, None))
     if not find_task(full_name).generated and DATA is None:
@@ -38,7 +38,7 @@ def subject_of(name):
     return Subject.of(full_name, SOURCE, most)
 
 
-# Two laws have tests of their own below: one a test for each text, the other one pair of processes for all tasks.
+# Two laws have tests of their own below: one a test for each text, the other one more process for all tasks.
 @pytest.mark.parametrize("law", [name for name in _laws.LAWS if name not in ("hostile", "same_rows")])
 @pytest.mark.parametrize("name", ALL)
 def test_the_law_holds(name, law):
@@ -61,12 +61,12 @@ def test_any_text_gets_a_verdict(name, text, wrap):
 
 def test_two_processes_have_the_same_rows():
     asked = {name: TRIED.get(name, (name, None)) for name in ALL if DATA is not None or find_task(name).generated}
-    one, other = (rows_elsewhere(list(asked.values()), SOURCE, hash_seed) for hash_seed in ("1", "2"))
-    assert one == other
-    assert set(one) == {full_name for full_name, _ in asked.values()}
+    # Another one than this process has, whose sets are in another order.
+    there = rows_elsewhere(list(asked.values()), SOURCE, "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1")
+    assert set(there) == {full_name for full_name, _ in asked.values()}
     for name, (full_name, _) in asked.items():
         here = subject_of(name).splits
-        assert one[full_name] == {split: key_of([row.id for row in rows]) for split, rows in here.items()}
+        assert there[full_name] == {split: key_of([row.id for row in rows]) for split, rows in here.items()}
 
 
 @pytest.mark.parametrize("name", [name for name in ALL if name.startswith("tiny_")])
