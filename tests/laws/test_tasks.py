@@ -1,7 +1,7 @@
 """Every task that exists: gold is right, nothing else is, rows are the same everywhere, splits share nothing."""
 
 import os
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -30,7 +30,7 @@ TRIED = {
 }
 
 
-@lru_cache(maxsize=None)
+@cache
 def subject_of(name):
     full_name, most = TRIED.get(name, (name, None))
     if not find_task(full_name).generated and DATA is None:
