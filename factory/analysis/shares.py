@@ -44,7 +44,7 @@ def shares(matrix: Matrix, mode: Mode) -> list[Found]:
         for variant in matrix.variants:
             cells = [(cell, cell.outcomes()) for cell in matrix.at(variant, benchmark) if cell.shares]
             for name in dict.fromkeys(name for cell, _ in cells for name in cell.shares):
-                parts = [item_parts(outcomes, cell.shares[name], mode) for cell, outcomes in cells]
+                parts = [item_parts(said, cell.shares[name], mode) for cell, said in cells if name in cell.shares]
                 found.append(Found(variant, benchmark, mode, name, statistics.share(*_table(parts)[1:])))
     return found
 
@@ -69,7 +69,7 @@ def declared(matrix: Matrix) -> dict[str, Share]:
 
 
 def told(name: str, share: Share) -> str:
-    """`step_accuracy: mean of steps over completions with has_steps`."""
+    """`step_accuracy: mean of steps over completions that have has_steps`."""
     of = "solve their item" if share.given == CORRECT else f"have {share.given}"
     return f"{name}: mean of {share.component} over {f'completions that {of}' if share.given else 'all completions'}"
 
