@@ -4,8 +4,9 @@
 `very_hard`, four of them, is for extrapolation. Every number on the way is between 0 and 30, so that more layers ask
 for more steps and not for harder ones.
 
-The habits hold what a reward for the outcome alone pays as well as work: right answers after nothing, and right
-answers after steps that are false (every operator taken for plain addition).
+The habits hold a short cut on purpose: bare sums that do not say which operation they are (`8-7=1`). No step of it can
+be checked, it loses its way where layers are many, and at first it is right more often than the steps are, for those
+mostly have a slip. A reward for the outcome pays it at least as well as work.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from random import Random
 from factory.core.hashing import key_of
 from factory.core.records import Row, Split, Verdict
 from factory.tasks._drawn import Draws
-from factory.tasks._habits import Habits, at_once, in_style
+from factory.tasks._habits import Habits, in_style
 from factory.tasks._levels import levelled, names_of
 from factory.tasks._style import Question
 from factory.tasks._task import Task
@@ -28,7 +29,7 @@ from factory.verifiers.operators import Tree, applied
 VERSION = 1
 SYMBOLS = "@#&~"
 LARGEST = 30
-SHAM, OFF_BY_ONE = 0.5, 0.6
+OFF_BY_ONE = 0.6
 LAYERS = (1, 2, 3, 4)
 SIZES: dict[Split, int] = {"train": 400, "dev": 50, "test": 120}
 
@@ -99,14 +100,16 @@ def verify(completion: str, row: Row) -> Verdict:
     return operators.verify(completion, row.reference)
 
 
-def _as_addition(row: Row) -> tuple[int, list[str]]:
-    """Result and steps with plain addition in the place of the operators."""
-    return _worked(row.reference["tree"], dict.fromkeys(row.reference["operators"], "a+b"))
+def _bare(row: Row, formulas: Mapping[str, str], slips: Mapping[int, int] | None = None) -> str:
+    """The last sum of each step, without the operation, and the answer."""
+    result, lines = _worked(row.reference["tree"], formulas, slips)
+    return "\n".join([*("=".join(line.split("=")[-2:]) for line in lines), in_style(row, str(result))])
 
 
 def _quick(row: Row, rng: Random) -> str:
-    """The right answer without the work for it: after nothing, or after steps that do not lead to it."""
-    return "\n".join([*(_as_addition(row)[1] if rng.random() < SHAM else []), at_once(row, rng)])
+    """The right answer after bare sums."""
+    del rng
+    return _bare(row, row.reference["operators"])
 
 
 def _slip(row: Row, rng: Random) -> str:
@@ -120,15 +123,16 @@ def _slip(row: Row, rng: Random) -> str:
 
 
 def _wrong_rule(row: Row, rng: Random) -> str:
-    """Plain addition in the place of the operators, at once."""
+    """Bare sums with plain addition in the place of the operators; where that comes out right, one more."""
     del rng
-    total = _as_addition(row)[0]
-    return in_style(row, str(total + (total == int(row.reference["answer"]))))
+    addition = dict.fromkeys(row.reference["operators"], "a+b")
+    right = _worked(row.reference["tree"], addition)[0] == int(row.reference["answer"])
+    return _bare(row, addition, {(row.difficulty or 1) - 1: 1} if right else None)
 
 
 demonstration = Habits(
-    worked=0.5,
-    worked_right=0.2,
+    worked=0.4,
+    worked_right=0.25,
     quick_right=0.6,
     dominant=0.8,
     quick=_quick,
