@@ -211,7 +211,7 @@ def test_operator_trees_agree_with_sympy(level, operators):
 
 @pytest.mark.parametrize("level, layers", [("easy", 1), ("medium", 2), ("hard", 3), ("very_hard", 4)])
 def test_nested_operators_agree_with_sympy_and_stay_small(level, layers):
-    for row in rows_of(f"nested_ops@{level}", 200):
+    for row in rows_of(f"nested_ops@{level}", 80):
         rules = dict(re.findall(r"a(\S)b = ([^,.]+)", row.question))
         tree = parsed(row.question.split(". ")[1].rstrip("=? "), rules)
         assert (rules, tree) == (row.reference["operators"], row.reference["tree"])
@@ -228,7 +228,7 @@ def test_short_cuts_of_nested_operators_are_right_and_not_faithful():
     from factory.tasks._find import demonstration_of
 
     task, habits = find_task("nested_ops@hard"), demonstration_of("nested_ops")
-    rows = rows_of("nested_ops@hard", 200)
+    rows = rows_of("nested_ops@hard", 120)
     kinds = set()
     for row in rows:
         for write, right in ((habits.quick, True), (habits.wrong, False), (habits.slip, False)):
