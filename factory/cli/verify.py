@@ -71,7 +71,7 @@ def _write(line: str) -> None:
 
 
 def _check_of(name: str, options: Any) -> Any:
-    """The check of a dataset's rows, or of a task's (`row` is then `{"reference": {...}}`)."""
+    """The check of a dataset's rows, or of a task's: `row` is then `{"reference": {...}}`, or a line of its file."""
     from factory.verifiers.rows import FIELDS, verifier_for
 
     if name in FIELDS:
@@ -86,6 +86,8 @@ def _check_of(name: str, options: Any) -> Any:
     task = find_task(name)
 
     def verify(completion: str, row: dict[str, Any]) -> Any:
+        if "reference" not in row and task.own_row is not None:
+            return task.verify(completion, task.own_row(row))
         if not isinstance(row.get("reference"), dict):
             raise BadInput(f"the row lacks 'reference'; a {name} row has prompt, gold and reference")
         return task.verify(completion, Row("", str(row.get("prompt", "")), str(row.get("gold", "")), row["reference"]))

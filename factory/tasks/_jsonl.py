@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
@@ -48,13 +49,14 @@ def _task(path: Path, content: str) -> Task:
     splits = tuple(split for split in ("train", "dev", "test") if split in found)
     questions = Checked(header.version, file, file.question, verify, header.usual_style, splits=splits)
     asks = {} if header.ask is None else {header.usual_style: f" {header.ask.strip()}".rstrip()}
+    rows = Worded(questions, header.usual_style, asks=asks, styles=header.check.styles)
     return Task(
         name=path.stem,
         version=header.version,
         summary=header.summary,
         licence=header.licence,
         origin=str(path),
-        rows=Worded(questions, header.usual_style, asks=asks, styles=header.check.styles),
+        rows=rows,
         verify=verify,
         components=header.check.components,
         chance=header.chance,
@@ -63,6 +65,7 @@ def _task(path: Path, content: str) -> Task:
         refused=questions.refused,
         splits=splits,
         counts=questions.counts,
+        own_row=lambda plain: rows.row(file.asked(file.judgeable(plain, "the row"))),
         local=True,
     )
 
@@ -126,16 +129,26 @@ class JsonlFile:
     def question(self, row: dict[str, Any], part: str, source: Source) -> tuple[Question, Split]:
         """A row's question and split."""
         del part, source
-        header, text = self.header, self._text(row)
-        made = Question(
-            key_of(self.task, text),
-            text,
-            str(row[header.answer]),
-            header.reference_of(row),
-            str(row[header.work]) if header.work else "",
-            int(row[header.difficulty]) if header.difficulty else None,
-        )
-        return made, self.split_of(row)
+        header, made = self.header, self.asked(row)
+        work = str(row[header.work]) if header.work else ""
+        difficulty = int(row[header.difficulty]) if header.difficulty else None
+        return replace(made, work=work, difficulty=difficulty), self.split_of(row)
+
+    def asked(self, row: dict[str, Any]) -> Question:
+        """What a row asks and how its answer is judged, which is all that completions made elsewhere need."""
+        text = self._text(row)
+        return Question(key_of(self.task, text), text, str(row[self.header.answer]), self.header.reference_of(row))
+
+    def judgeable(self, row: dict[str, Any], where: str) -> dict[str, Any]:
+        """A row that has all that `asked` takes.
+
+        Raises:
+            BadInput: it lacks a field, or one is neither a text nor a number.
+        """
+        texts = [*self.header.prompt_fields, self.header.answer]
+        _must_have(row, [*texts, *self.header.reference.values()], where)
+        _must_be_texts(row, texts, where)
+        return row
 
     def _text(self, row: dict[str, Any]) -> str:
         return self.header.prompt.format_map({name: row[name] for name in self.header.prompt_fields}).strip()
@@ -149,14 +162,11 @@ class JsonlFile:
             raise CorruptFile(f"{where}: not valid JSON ({error})") from error
         if not isinstance(row, dict):
             raise BadInput(f"{where}: expected an object with named fields, got a {type(row).__name__}")
-        texts = [*header.prompt_fields, header.answer, *([header.work] if header.work else ())]
+        self.judgeable(row, where)
+        work = [header.work] if header.work else []
         split = [header.split] if isinstance(header.split, str) else []
-        for name in (*texts, *header.reference.values(), *([header.difficulty] if header.difficulty else ()), *split):
-            if name not in row:
-                raise BadInput(f"{where}: no '{name}'; the row has {', '.join(sorted(row)) or 'no field'}")
-        for name in texts:
-            if not isinstance(row[name], str | int | float) or not str(row[name]).strip():
-                raise BadInput(f"{where}: '{name}' should be a text or a number, got {json.dumps(row[name])[:60]}")
+        _must_have(row, [*work, *([header.difficulty] if header.difficulty else ()), *split], where)
+        _must_be_texts(row, work, where)
         if header.difficulty and (
             isinstance(row[header.difficulty], bool) or not isinstance(row[header.difficulty], int)
         ):
@@ -166,3 +176,15 @@ class JsonlFile:
             if row[name] not in SPLITS:
                 raise BadInput(f"{where}: '{name}' is {json.dumps(row[name])[:60]}; expected {', '.join(SPLITS)}")
         return row
+
+
+def _must_have(row: dict[str, Any], fields: Iterable[str], where: str) -> None:
+    for name in fields:
+        if name not in row:
+            raise BadInput(f"{where}: no '{name}'; the row has {', '.join(sorted(row)) or 'no field'}")
+
+
+def _must_be_texts(row: dict[str, Any], fields: Iterable[str], where: str) -> None:
+    for name in fields:
+        if not isinstance(row[name], str | int | float) or not str(row[name]).strip():
+            raise BadInput(f"{where}: '{name}' should be a text or a number, got {json.dumps(row[name])[:60]}")

@@ -80,6 +80,7 @@ class Task:
         splits: those it has; `rows` of another one is bad input.
         counts: rows of each split, `refused` ones and the range of `difficulty`, quickly: golds that were not looked at
             yet are counted too, and `unchecked` then says so. None to count the rows themselves.
+        own_row: a row from the fields that its source has, for completions made elsewhere; None where it has none.
         local: whether the rows stand beside the task, so that neither a mirror nor the Hub is needed.
     """
 
@@ -100,6 +101,7 @@ class Task:
     refused: Callable[[Source], Sequence[Refusal]] = _nothing_refused
     splits: tuple[Split, ...] = ("train", "dev", "test")
     counts: Callable[[Source], dict[str, Any]] | None = None
+    own_row: Callable[[dict[str, Any]], Row] | None = None
     local: bool = False
 
     @property
