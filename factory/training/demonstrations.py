@@ -31,8 +31,8 @@ class Demonstration:
     where: str
 
 
-def gold_answers(pools: Mapping[str, Pool]) -> list[Demonstration]:
-    """The rows' own answers; rows without one are left out.
+def gold_answers(pools: Mapping[str, Pool], *, bare: bool = False) -> list[Demonstration]:
+    """The rows' own answers, or their last lines alone; rows without one are left out.
 
     Raises:
         BadInput: a task has none.
@@ -40,7 +40,7 @@ def gold_answers(pools: Mapping[str, Pool]) -> list[Demonstration]:
     found = []
     for task, pool in pools.items():
         own = [
-            Demonstration(task, place, row.gold, f"task {task}, row {row.id}")
+            Demonstration(task, place, row.gold.splitlines()[-1] if bare else row.gold, f"task {task}, row {row.id}")
             for place, row in enumerate(pool.rows)
             if row.gold
         ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from factory.core.recipes import AdapterRecipe, StrategyOptions
 from factory.training.lesson import Taught, Work
@@ -19,10 +20,12 @@ class Options(StrategyOptions):
     """What to imitate.
 
     Attributes:
+        answers: gold answers as the task writes them, or `bare`: their last line, where the answer stands.
         demonstrations: JSONL, `{"completion", "id" or "prompt"}` for a training row each; None for the gold answers.
         drop_unverified: leave out what the task's verifier does not accept, instead of refusing it.
     """
 
+    answers: Literal["worked", "bare"] = "worked"
     demonstrations: str | None = None
     drop_unverified: bool = False
 
@@ -37,8 +40,11 @@ class Sft:
         """See `Lesson`."""
         from factory.training.demonstrations import from_file, gold_answers, steps_of, verified
 
+        bare = self.options.answers == "bare"
         drop, file = self.options.drop_unverified, self.options.demonstrations
-        given = from_file(Path(file), work.pools) if file else gold_answers(work.pools)
+        given = (
+            from_file(Path(file), work.pools) if file else gold_answers(work.pools, bare=bare)
+        )
         if drop or file:
             given, refused = verified(given, work.scorer, drop=drop)
             steps, seen = steps_of(work, given), len(given) + sum(refused.values())
