@@ -42,9 +42,7 @@ class Sft:
 
         bare = self.options.answers == "bare"
         drop, file = self.options.drop_unverified, self.options.demonstrations
-        given = (
-            from_file(Path(file), work.pools) if file else gold_answers(work.pools, bare=bare)
-        )
+        given = from_file(Path(file), work.pools) if file else gold_answers(work.pools, bare=bare)
         if drop or file:
             given, refused = verified(given, work.scorer, drop=drop)
             steps, seen = steps_of(work, given), len(given) + sum(refused.values())
