@@ -18,7 +18,7 @@ def store_option(function: F) -> F:
     """`--store DIR`, also from FACTORY_STORE."""
     return click.option(
         "--store",
-        type=click.Path(path_type=Path),
+        type=click.Path(path_type=Path, file_okay=False),
         default=Path("store"),
         show_default=True,
         envvar="FACTORY_STORE",

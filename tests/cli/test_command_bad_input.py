@@ -34,6 +34,8 @@ CASES = {
     "no mirror": (("run", "embedded", "--data", "nowhere"), "no such folder"),
     "spider without data": (("tasks", "spider"), "give an offline mirror"),
     "a file as store": (("ls", "--store", PICO), "is a file"),
+    "a file as store of a plan": (("run", "embedded", "--dry-run", "--store", PICO), "is a file"),
+    "a file as store of a report": (("report", "--store", PICO), "is a file"),
 }
 
 
@@ -43,7 +45,7 @@ def test_one_line_that_says_what_to_do(factory, name, monkeypatch):
     arguments, expected = CASES[name]
     code, out, err = factory(*arguments)
     assert expected in err
-    assert code == (1 if name == "a file as store" else 2)
+    assert code == 2
     assert len(err.strip().splitlines()) == 1
     assert "Traceback" not in err
     assert out == ""
