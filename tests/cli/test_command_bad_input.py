@@ -136,7 +136,7 @@ def test_doctor_finds_this_machine_able(factory):
 
 
 def test_doctor_says_when_the_store_is_impossible(factory):
-    code, out, _ = factory("doctor", "--store", PICO)
+    code, out, _ = factory("doctor", "--store", f"{PICO}/below")
     assert code == 1
     assert "choose a folder with --store" in out
 
