@@ -115,5 +115,6 @@ class Scorer:
         if failed and self._failed > self._limit * self._seen:
             raise WorkFailed(
                 f"task {task}: the verifier failed, {self._failed} of {self._seen} completions in all, more than "
-                f"unscorable_limit {self._limit:g} allows; the last reason: {failed[-1].reason}"
+                f"unscorable_limit {self._limit:g} allows; the last reason: {failed[-1].reason}; mend that, "
+                "or raise the limit"
             )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import isfinite
 from typing import Any
 
-from factory.core.errors import BadInput
+from factory.core.errors import BadInput, WorkFailed
 from factory.core.recipes import Stop
 from factory.training.metrics import mean
 
@@ -22,9 +23,31 @@ def stop_reason(lines: Sequence[Line], stop: Stop) -> str | None:
 
     Raises:
         BadInput: a task has never taught anything: training on it is a mistake of the recipe.
+        WorkFailed: the numbers of the newest step are not finite.
     """
+    if lines:
+        check_finite(lines[-1])
     check_silent_tasks(lines, stop)
     return _no_signal(lines, stop) or _collapse(lines, stop)
+
+
+def check_finite(line: Line) -> None:
+    """Refuse to go on from weights that are no numbers any more.
+
+    Raises:
+        WorkFailed: loss or gradient is NaN or infinite.
+    """
+    for name in ("loss", "grad_norm"):
+        value = line.get(name)
+        if value is not None and not isfinite(value):
+            raise diverged(f"{name} is {value} at step {line['step']}")
+
+
+def diverged(what: str) -> WorkFailed:
+    """The error of a training whose numbers are lost, and what helps."""
+    return WorkFailed(
+        f"the training diverged: {what}; take a lower learning_rate, a smaller trl.max_grad_norm, or a beta above 0"
+    )
 
 
 def check_silent_tasks(lines: Sequence[Line], stop: Stop) -> None:

@@ -17,6 +17,7 @@ from factory.training.lesson import Work
 from factory.training.lora import lora_config, settle
 from factory.training.metrics import MetricsFile
 from factory.training.preflight import check_memory, check_room
+from factory.training.stop import diverged
 from factory.training.watch import STATE, watcher
 
 OWN_OPTIONS = frozenset(
@@ -116,6 +117,7 @@ def train(work: Work, filler: Filler) -> tuple[Any, str | None]:
 
     Raises:
         BadInput: TRL or PEFT refuses an option of the recipe, or the checkpoint is of another one; see `stop_reason`.
+        WorkFailed: the training diverged.
     """
     from datasets import Dataset
     from transformers import PrinterCallback
@@ -158,7 +160,12 @@ def train(work: Work, filler: Filler) -> tuple[Any, str | None]:
     prompt_tokens = filler.longest_prompt()
     check_room(longest(work.model, tokenizer), recipe, prompt_tokens)
     check_memory(trainer.model, recipe, prompt_tokens)
-    trainer.train(resume_from_checkpoint=str(start[0]) if start else None)
+    try:
+        trainer.train(resume_from_checkpoint=str(start[0]) if start else None)
+    except RuntimeError as error:
+        if "probability tensor contains" not in str(error):
+            raise
+        raise diverged(f"the model's logits are no numbers after step {len(metrics.lines)}") from error
     return trainer.model, metrics.stopped
 
 

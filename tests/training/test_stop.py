@@ -2,7 +2,7 @@
 
 import pytest
 
-from factory.core.errors import BadInput
+from factory.core.errors import BadInput, WorkFailed
 from factory.core.recipes import Stop
 from factory.training.stop import stop_reason
 
@@ -75,3 +75,11 @@ def test_a_collapse_is_told_from_a_plateau_and_from_a_slow_start():
 @pytest.mark.parametrize("count", [0, 1, 19])
 def test_short_runs_are_not_judged(count):
     assert stop_reason(lines([0.5] * count), Stop()) is None
+
+
+@pytest.mark.parametrize(("name", "value"), [("loss", float("inf")), ("grad_norm", float("nan"))])
+def test_numbers_that_are_none_end_the_training_at_once(name, value):
+    (line,) = lines([0.5])
+    with pytest.raises(WorkFailed, match=f"diverged: {name} is {value} at step 7; take a lower learning_rate"):
+        stop_reason([{**line, "step": 7, name: value}], Stop())
+    assert stop_reason([{**line, "step": 7, name: None}], Stop()) is None

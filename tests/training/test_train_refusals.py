@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from factory.core.errors import BadInput
+from factory.core.errors import BadInput, WorkFailed
 from factory.core.progress import silent
 from factory.core.recipes import AdapterRecipe
 from factory.store.ref import Ref
@@ -70,3 +70,11 @@ def test_a_step_that_no_memory_holds(spec, tmp_path):
     """Seven terabytes of logits: refused in words, where the kernel would kill the process."""
     enormous = spec(num_generations=1000, prompts_per_step=1000, max_completion_length=2000)
     refused(Store(tmp_path), enormous, r"one step does not fit: .* lower per_device_train_batch_size \(now 1000000\)")
+
+
+def test_a_training_that_diverges_says_so_and_leaves_no_adapter(spec, tmp_path):
+    store = Store(tmp_path)
+    wild = spec(learning_rate=1e30, rewards={"correct": 1.0, "format": 0.5}, num_generations=8, max_steps=30)
+    with pytest.raises(WorkFailed, match=r"the training diverged: .* lower learning_rate"):
+        build_adapter(store, ref("b"), wild, silent)
+    assert not store.has(ref("b"))
