@@ -20,6 +20,7 @@ CHOOSE_SECONDS_PER_ITEM = 0.03
 IMPORTS_SECONDS = 8.0
 GATE_SECONDS = 2.0
 REDRAWING = ("dapo", "mt_grpo")
+ONE_EACH = ("sft", "rejection", "distil")
 
 
 def base(recipe: EmbeddedRecipe) -> float:
@@ -28,12 +29,19 @@ def base(recipe: EmbeddedRecipe) -> float:
 
 
 def adapter(recipe: AdapterRecipe) -> float:
-    """Of GRPO."""
-    return generated(recipe) * TRAIN_SECONDS_PER_COMPLETION
+    """Of a training."""
+    return max(generated(recipe), trained(recipe)) * TRAIN_SECONDS_PER_COMPLETION
+
+
+def trained(recipe: AdapterRecipe) -> int:
+    """Completions that the steps of a training are taken on."""
+    return recipe.max_steps * recipe.prompts_per_step * (1 if recipe.strategy in ONE_EACH else recipe.num_generations)
 
 
 def generated(recipe: AdapterRecipe) -> float:
     """Completions sampled in a training: where a strategy draws again, as many as its first round draws."""
+    if recipe.strategy in ("sft", "distil"):
+        return 0 if recipe.strategy == "sft" else trained(recipe)
     oversample = float(recipe.strategy_options.get("oversample", 3.0 if recipe.strategy in REDRAWING else 1.0))
     return recipe.max_steps * recipe.prompts_per_step * recipe.num_generations * max(1.0, oversample)
 

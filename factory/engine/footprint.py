@@ -58,7 +58,7 @@ class Footprint:
 
 def of_adapter(recipe: AdapterRecipe, shape: Shape) -> Footprint:
     """Of a training."""
-    completions = recipe.prompts_per_step * recipe.num_generations
+    completions = estimate.trained(recipe) // recipe.max_steps
     batch = recipe.per_device_train_batch_size or completions
     length = PROMPT_TOKENS + recipe.max_completion_length
     checkpointing = bool(recipe.trl.get("gradient_checkpointing", True))
@@ -72,7 +72,7 @@ def of_adapter(recipe: AdapterRecipe, shape: Shape) -> Footprint:
     }
     prompts = recipe.max_steps * recipe.prompts_per_step * PROMPT_TOKENS
     sampled = estimate.generated(recipe) * recipe.max_completion_length + prompts
-    trained = recipe.max_steps * completions * length
+    trained = estimate.trained(recipe) * length
     seconds = 2 * shape.parameters * sampled / GENERATING + 6 * shape.parameters * trained / TRAINING
     return Footprint(parts, seconds / 3600)
 

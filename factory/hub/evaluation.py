@@ -15,6 +15,7 @@ from factory.analysis.transfer import Effect, changes, interference, retention
 from factory.benchmarks._benchmark import load_benchmark
 from factory.core.atomic import read_json
 from factory.core.errors import BadInput
+from factory.core.lora import FULL
 from factory.store.ref import Ref
 from factory.store.store import Store
 
@@ -151,10 +152,11 @@ def _result(matrix: Matrix, name: str, benchmark: str, mode: Mode, effect: Effec
 
 
 def _asking(cell: Cell, mode: Mode) -> str:
+    how = told(cell.decoding, cell.method) + ("" if cell.quantization == FULL else f", base in {cell.quantization}")
     if mode == "greedy" or cell.method == "choices":
-        return f"greedy, {told(cell.decoding, cell.method)}"
+        return f"greedy, {how}"
     samples, heat = cell.decoding.get("samples"), cell.decoding.get("temperature")
-    return f"{samples} samples an item at temperature {heat:g}, {told(cell.decoding, cell.method)}"
+    return f"{samples} samples an item at temperature {heat:g}, {how}"
 
 
 def _measured(cell: Cell) -> dict[str, Any]:

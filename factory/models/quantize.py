@@ -8,6 +8,7 @@ quantized, embeddings and norms are not. An adapter trained so is plain LoRA and
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
@@ -96,7 +97,9 @@ def loading_options(kind: Quantization, device: str) -> dict[str, Any]:
             bnb_4bit_use_double_quant=True,
             bnb_4bit_compute_dtype=getattr(torch, compute_dtype(device)),
         )
-    return {"quantization_config": config, "device_map": {"": device}}
+    # Quantized weights stay where they are made: of several processes, each has a GPU of its own.
+    own = device if device == "cpu" else f"{device}:{os.environ.get('LOCAL_RANK', '0')}"
+    return {"quantization_config": config, "device_map": {"": own}}
 
 
 def compute_dtype(device: str) -> str:

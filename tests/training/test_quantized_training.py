@@ -74,7 +74,14 @@ def test_a_run_that_was_cut_off_ends_with_the_same_bits(quantization, lora, pico
 def test_factors_are_not_rounded_to_bf16_on_a_quantized_base(pico_base, tmp_path):
     folder = build_adapter(Store(tmp_path), REF, spec(pico_base, "nf4"), silent)
     factors = read_factors(folder).modules.values()
-    assert any(not torch.equal(one.lora_A, one.lora_A.bfloat16().float()) for one in factors)
+    assert any(not torch.equal(one.lora_B, one.lora_B.bfloat16().float()) for one in factors)
+
+
+def test_supervised_steps_on_a_4_bit_base(pico_base, tmp_path):
+    given, store = spec(pico_base, "nf4"), Store(tmp_path)
+    build_adapter(store, REF, {**given, "recipe": {**given["recipe"], "strategy": "sft"}}, silent)
+    card = store.card(REF)
+    assert (card["quantization"]["kind"], card["steps"], card["warning"]) == ("nf4", 4, None)
 
 
 def test_a_target_that_is_not_there_is_refused_before_training(pico_base, tmp_path):
