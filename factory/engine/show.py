@@ -37,6 +37,7 @@ def dry_run_result(prepared: Prepared, only: str | None, force: Sequence[str]) -
         "study": prepared.study.study,
         "jobs": jobs,
         "to_build": len(todo),
+        "missing": dict(prepared.missing),
         "cpu_seconds": round(cost) if embedded else None,
     }
 
@@ -60,6 +61,9 @@ def dry_run_text(prepared: Prepared, only: str | None, force: Sequence[str]) -> 
         lines += ["", f"{result['to_build']} jobs to build, about {result['cpu_seconds']} CPU-seconds"]
     else:
         lines += ["", f"{result['to_build']} jobs to build", *_work(prepared, result["jobs"])]
+    if prepared.missing:
+        first = next(iter(prepared.missing.values()))
+        lines += ["", f"a run needs rows that cannot be had now ({', '.join(prepared.missing)}): {first}"]
     return "\n".join(lines)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,17 @@ from factory.store.store import Store
 
 @dataclass(frozen=True)
 class Prepared:
-    """A study that has been read, changed as asked, planned and checked; nothing has been run."""
+    """A study that has been read, changed as asked, planned and checked; nothing has been run.
+
+    Attributes:
+        missing: of a dry run, why rows cannot be had now, by task.
+    """
 
     store: Store
     study: Study
     plan: Plan
     user_root: Path
+    missing: Mapping[str, str] = field(default_factory=dict)
 
 
 def prepare(
@@ -57,13 +62,13 @@ def prepare(
                 key: {k: v for k, v in (over or {}).items() if k != "limit"} for key, over in benchmarks.items()
             }
     study = parse(Study, plain, str(path))
-    source = source_of(data)
+    source = replace(source_of(data), dry=dry)
     user_root = path.resolve().parent
     if user_root.name == "studies":
         user_root = user_root.parent
     discover.set_user_root(user_root)
     place = Store(store)
-    return Prepared(place, study, plan_study(place, study, source, dry=dry), user_root)
+    return Prepared(place, study, plan_study(place, study, source, dry=dry), user_root, source.missing)
 
 
 def run_prepared(prepared: Prepared, *, workers: int, only: str | None = None, force: Sequence[str] = ()) -> Result:

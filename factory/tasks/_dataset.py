@@ -13,6 +13,8 @@ from factory.tasks._mirror import mirror_digest, mirror_file
 from factory.tasks._rows import Fields, Rows, checked, read_rows
 from factory.tasks._task import Source, Task
 
+UNRESOLVED = "unresolved"
+
 
 @dataclass(frozen=True)
 class Part:
@@ -54,13 +56,19 @@ class Dataset:
     revision: str | None = None
 
     def fingerprint(self, source: Source) -> str:
-        """The hash of the mirror's files, or the commit on the Hub.
+        """The hash of the mirror's files, or the commit on the Hub; where the source is dry, it need not be known.
 
         Raises:
             BadInput: a file is missing, the Hub cannot be asked, or does not have the dataset.
         """
         if source.data is None:
-            return hub_revision(self._hub_id(), self.revision, source)
+            try:
+                return hub_revision(self._hub_id(), self.revision, source)
+            except BadInput as error:
+                if not source.dry:
+                    raise
+                source.missing[self.task] = str(error)
+                return UNRESOLVED
         if self.revision is not None:
             raise BadInput(
                 f"task {self.task}@revision={self.revision}: revisions are the Hub's, rows are read from the mirror "

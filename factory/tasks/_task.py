@@ -18,10 +18,14 @@ class Source:
     Attributes:
         data: the offline mirror folder (`FACTORY_DATA`), None to use the Hub.
         revisions: the commits that Hub datasets were found to be at; jobs read what was planned.
+        dry: whether no rows are going to be read, so that the Hub need not be asked.
+        missing: why rows cannot be had now, by task; filled where `dry`.
     """
 
     data: Path | None = None
     revisions: dict[str, str] = field(default_factory=dict, compare=False)
+    dry: bool = False
+    missing: dict[str, str] = field(default_factory=dict, compare=False)
 
     def to_json(self) -> Any:
         """As a job's spec holds it: the mirror's folder, or the Hub's commits."""

@@ -1,11 +1,11 @@
 """Estimates of memory against hand-computed sizes and against what the libraries really make."""
 
 import json
-import os
 from pathlib import Path
 
 import pytest
 
+from factory.core.errors import BadInput
 from factory.core.lora import LoraOptions
 from factory.engine import footprint
 from factory.engine.show import dry_run_result, dry_run_text
@@ -14,7 +14,7 @@ from factory.models.bases import Base
 from factory.models.load import load_model
 from factory.models.shapes import shape_of
 
-ROOT = Path(__file__).parents[2]
+STUDY = str(Path(__file__).parents[2] / "studies" / "qwen2.5-coder-7b.yaml")
 CODER = Base("q", "Qwen/Qwen2.5-Coder-7B-Instruct", None, "x", resolved=False)
 
 
@@ -66,13 +66,10 @@ def test_more_of_anything_takes_more():
 
 
 def prepare_profile(store):
-    if not os.environ.get("FACTORY_DATA"):
-        pytest.skip("the profile's tasks read files and FACTORY_DATA is not set")
-    name = str(ROOT / "studies" / "qwen2.5-coder-7b.yaml")
-    return prepare(store, name, [], {}, Path(os.environ["FACTORY_DATA"]), dry=True)
+    return prepare(store, STUDY, [], {}, None, dry=True)
 
 
-def test_the_profile_resolves_without_a_network_with_memory_and_hours_for_every_job(tmp_path):
+def test_the_profile_resolves_without_a_network_or_rows_with_memory_and_hours_for_every_job(tmp_path):
     prepared = prepare_profile(tmp_path)
     result = dry_run_result(prepared, None, ())
     gpu = [job["gpu"] for job in result["jobs"] if job["stage"] in ("adapters", "matrix")]
@@ -82,3 +79,7 @@ def test_the_profile_resolves_without_a_network_with_memory_and_hours_for_every_
     text = dry_run_text(prepared, None, ())
     assert "7.62B parameters" in text and "assumed, not measured" in text and "adapter:multitask#0" in text
     json.dumps(result, allow_nan=False)
+    assert {"gsm8k", "math", "spider", "mbpp", "hellaswag"} <= set(result["missing"])
+    assert "a run needs rows that cannot be had now (gsm8k, " in text
+    with pytest.raises(BadInput, match="give an offline mirror"):
+        prepare(tmp_path, STUDY, [], {"base": "embedded"}, None)
