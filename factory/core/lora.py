@@ -17,7 +17,7 @@ Layer = Annotated[int, Field(ge=0)]
 Start = Literal[True, "gaussian", "orthogonal", "pissa", "olora"]
 FROM_THE_BASE = ("pissa", "olora")
 
-_AFTERWARDS = "what it trains cannot be merged with other adapters"
+_BESIDES = "an adapter of factors cannot hold it, so merging and serving drop it"
 _STARTS = {
     "pissa_niter": "its approximate decomposition differs each time it is loaded, so the adapter would not reload; "
     "use 'pissa'",
@@ -29,9 +29,9 @@ _STARTS = {
     "false": "it starts from a random update; it is meant for tests",
 }
 _REFUSED = {
-    "modules_to_save": f"whole modules trained besides the factors: {_AFTERWARDS}; target them by rank instead",
-    "lora_bias": f"biases trained besides the factors: {_AFTERWARDS}",
-    "trainable_token_indices": f"embedding rows trained besides the factors: {_AFTERWARDS}",
+    "modules_to_save": f"whole modules are trained besides the factors, and {_BESIDES}; name them in target_modules",
+    "lora_bias": f"biases are trained besides the factors, and {_BESIDES}",
+    "trainable_token_indices": f"embedding rows are trained besides the factors, and {_BESIDES}",
     "target_parameters": "LoRA on bare parameters is not supported; name modules in target_modules",
     "layer_replication": "it changes the base's layers, so no other adapter would fit it",
     "alora_invocation_tokens": "an adapter that applies after some tokens only cannot be merged",
