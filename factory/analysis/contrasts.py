@@ -16,6 +16,7 @@ import numpy as np
 
 from factory.analysis import statistics
 from factory.analysis.cells import Matrix, Mode
+from factory.analysis.comparison import Comparison
 from factory.analysis.shares import declared, share_table
 from factory.analysis.statistics import Array, Estimate
 
@@ -23,7 +24,7 @@ ACCURACY = "accuracy"
 
 
 @dataclass(frozen=True, slots=True)
-class Contrast:
+class Contrast(Comparison):
     """One contrast on one benchmark.
 
     Attributes:
@@ -40,11 +41,6 @@ class Contrast:
     estimate: Estimate | None
     p_adjusted: float | None = None
 
-    @property
-    def is_sure(self) -> bool:
-        """Whether it differs from nothing even among all of them (Holm, 5 %)."""
-        return self.p_adjusted is not None and self.p_adjusted < 0.05
-
     def to_json(self) -> dict[str, Any]:
         """As a JSON object."""
         return {
@@ -52,8 +48,7 @@ class Contrast:
             "measure": self.measure,
             "benchmark": self.benchmark,
             "mode": self.mode,
-            "estimate": self.estimate.to_json() if self.estimate else None,
-            "p_adjusted": None if self.p_adjusted is None else round(self.p_adjusted, 6),
+            **self.numbers(),
         }
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from factory.analysis import statistics
 from factory.analysis.cells import BASE, Matrix, Mode
+from factory.analysis.comparison import Comparison
 from factory.analysis.statistics import Estimate
 from factory.store.ref import loading_of, on_loading
 
@@ -15,7 +16,7 @@ Kind = Literal["change", "transfer", "interference", "retention"]
 
 
 @dataclass(frozen=True, slots=True)
-class Effect:
+class Effect(Comparison):
     """One comparison of two variants on one benchmark.
 
     Attributes:
@@ -37,11 +38,6 @@ class Effect:
     estimate: Estimate | None
     p_adjusted: float | None = None
 
-    @property
-    def is_sure(self) -> bool:
-        """Whether it differs from nothing even among all comparisons of its kind (Holm, 5 %)."""
-        return self.p_adjusted is not None and self.p_adjusted < 0.05
-
     def to_json(self) -> dict[str, Any]:
         """As a JSON object."""
         return {
@@ -50,8 +46,7 @@ class Effect:
             "benchmark": self.benchmark,
             "mode": self.mode,
             "own": self.own,
-            "estimate": self.estimate.to_json() if self.estimate else None,
-            "p_adjusted": None if self.p_adjusted is None else round(self.p_adjusted, 6),
+            **self.numbers(),
         }
 
 

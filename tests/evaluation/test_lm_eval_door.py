@@ -63,22 +63,6 @@ def tokenizer(pico_base):
     return load_tokenizer(str(pico_base))
 
 
-@pytest.fixture(scope="module")
-def adapter(pico_base, tmp_path_factory):
-    """One whose large random update makes the base say other things."""
-    from peft import LoraConfig, get_peft_model
-
-    torch.manual_seed(0)
-    wrapped = get_peft_model(load_model(str(pico_base)), LoraConfig(r=4, lora_alpha=8, target_modules="all-linear"))
-    with torch.no_grad():
-        for name, weight in wrapped.named_parameters():
-            if "lora_B" in name:
-                weight.normal_(std=0.15)
-    folder = tmp_path_factory.mktemp("adapter")
-    wrapped.save_pretrained(folder)
-    return folder
-
-
 def written(folder, name, text, rows):
     data = folder / f"{name}.jsonl"
     data.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -120,9 +104,9 @@ def log_likelihood(model, tokenizer, prompt, continuation):
     return scores.gather(1, tokens[0, start:, None]).sum().item()
 
 
-def test_choices_are_scored_by_the_variants_own_likelihoods(files, model, tokenizer, adapter):
+def test_choices_are_scored_by_the_variants_own_likelihoods(files, model, tokenizer, loud_adapter):
     found = {}
-    for who, folder in (("base", None), ("adapter", adapter)):
+    for who, folder in (("base", None), ("adapter", loud_adapter)):
         with adapted(model, folder) as variant:
             found[who] = ran(variant, tokenizer, files / "pick.yaml")
             likely = [[log_likelihood(variant, tokenizer, q, " " + word) for word in WORDS] for q in QUESTIONS]

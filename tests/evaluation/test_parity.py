@@ -9,7 +9,6 @@ import random
 from pathlib import Path
 
 import pytest
-import torch
 
 from factory.benchmarks._benchmark import load_benchmark
 from factory.core.study import Decoding
@@ -38,23 +37,13 @@ OURS = {"hendrycks_math_algebra": "math"}
 
 
 @pytest.fixture(scope="module")
-def variants(pico_base, tmp_path_factory):
+def variants(pico_base, request):
     """The base and an adapter on it, here one whose large random update makes it say other things."""
     if OWN_BASE:
         adapters = {"base": None, "adapter": Path(os.environ["FACTORY_PARITY_ADAPTER"])}
         return load_model(OWN_BASE), load_tokenizer(OWN_BASE), adapters
     model, tokenizer = load_model(str(pico_base)), load_tokenizer(str(pico_base))
-    folder = tmp_path_factory.mktemp("adapter")
-    from peft import LoraConfig, get_peft_model
-
-    torch.manual_seed(0)
-    wrapped = get_peft_model(load_model(str(pico_base)), LoraConfig(r=4, lora_alpha=8, target_modules="all-linear"))
-    with torch.no_grad():
-        for name, weight in wrapped.named_parameters():
-            if "lora_B" in name:
-                weight.normal_(std=0.15)
-    wrapped.save_pretrained(folder)
-    return model, tokenizer, {"base": None, "adapter": folder}
+    return model, tokenizer, {"base": None, "adapter": request.getfixturevalue("loud_adapter")}
 
 
 def harness_task(name: str, few_shot: int | None):
