@@ -316,7 +316,7 @@ class _SeedPlan:
         adapters: dict[str, Ref] = {}
         for name in in_order(recipes):
             curve = self.study.curve_of(name)
-            every = curve.every if curve else None
+            every = curve.every if curve and curve.every < recipes[name].max_steps else None
             where = f"study {self.study.study}, adapter {name}"
             teachers = {
                 text: find_teacher(text, adapters, self.store, self.base[0], where)

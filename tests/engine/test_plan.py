@@ -159,6 +159,7 @@ def test_learning_curves_add_cells_of_the_steps_between_and_change_no_other_cell
     one, two = keys(plain), keys(curved)
     assert two.keys() - one.keys() == {"embedded-e366-s0/cell:adapter.math@2-on-tiny_math#0"}
     assert {title.partition("/")[2].partition("#")[0] for title in one if one[title] != two[title]} == MATH
+    assert keys(planned("curves.every=3")) == one  # the third step is the last: there is nothing between
     point = next(job for job in curved.plan.jobs if "@2" in job.ref.title)
     assert point.spec["decoding"] == {**point.spec["decoding"], "limit": 4, "samples": 2, "greedy": False}
     assert [ref.key for ref in curved.plan.points] == [point.ref.key]
