@@ -127,7 +127,7 @@ def _reached(variant: str, level: float, runs: Sequence[Run]) -> Reached:
 
 
 def _comparison(group: Group, references: Sequence[str], axis: Axis, at: float) -> Comparison:
-    items = group.items if axis == "steps" and at == group.last else group.curve_items
+    items = group.items if axis == "steps" else group.curve_items
     accuracy = {variant: [_accuracy(run, axis, at) for run in group.of(variant)] for variant in group.variants}
     standings = [
         Standing(
