@@ -9,8 +9,6 @@ from typing import Any
 from factory.core.recipes import AdapterRecipe
 from factory.rewards import Pool, Scorer
 
-OWN = ("use_vllm", "rollout_func")
-
 
 def plain_trainer(
     recipe: AdapterRecipe, base: Path, pool: Pool, folder: Path, seed: int, on_rewards: Callable[[list[float]], None]
@@ -22,7 +20,6 @@ def plain_trainer(
     """
     from datasets import Dataset
     from peft import LoraConfig
-    from transformers import TrainerCallback
     from trl import GRPOConfig, GRPOTrainer
 
     from factory.models.load import load_model, load_tokenizer
@@ -41,9 +38,10 @@ def plain_trainer(
         per_device_train_batch_size=recipe.prompts_per_step * recipe.num_generations,
         learning_rate=recipe.learning_rate, temperature=recipe.temperature, beta=recipe.beta,
         max_completion_length=recipe.max_completion_length, report_to="none", save_strategy="no", disable_tqdm=True,
+        logging_steps=1,
         use_cpu=True, bf16=False, gradient_checkpointing=False, **recipe.trl,
     )  # fmt: skip
-    trainer = GRPOTrainer(
+    return GRPOTrainer(
         model=load_model(str(base)),
         reward_funcs=reward,
         args=options,
@@ -52,6 +50,4 @@ def plain_trainer(
         ),
         processing_class=load_tokenizer(str(base)),
         peft_config=LoraConfig(task_type="CAUSAL_LM", **recipe.lora.model_dump()),
-        callbacks=[TrainerCallback()],
     )
-    return trainer

@@ -24,7 +24,6 @@ def sample_groups(
     temperature: float = 1.0,
     top_p: float = 1.0,
     top_k: int = 0,
-    at_once: int = 64,
 ) -> list[list[list[int]]]:
     """Sample `group` completions of each prompt, from torch's global random state.
 
@@ -32,15 +31,16 @@ def sample_groups(
         model: a causal LM in the mode it is to be run in; its cache must be a `DynamicCache`.
         prompts: token ids.
         end_ids: a completion ends with one of them, or at `max_new_tokens`.
-        at_once: sequences in one batch, rounded down to whole groups, at least one group.
 
     Returns:
         For each prompt its completions' token ids, end token included.
     """
     import torch
 
+    from factory.models.generate import sequences_at_once
+
     found: list[list[list[int]]] = []
-    size = max(1, at_once // group)
+    size = max(1, sequences_at_once(model, max(map(len, prompts)) + max_new_tokens) // group)
     with torch.no_grad():
         for start in range(0, len(prompts), size):
             rows = _batch(

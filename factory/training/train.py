@@ -28,7 +28,7 @@ from factory.training.lora import has_moved
 from factory.training.preflight import check_golds
 from factory.training.strategy import sizes_of
 
-VERSION = 2
+VERSION = 3
 KEPT = "kept"
 NO_SIGNAL = "no group of completions had rewards that differ, so nothing was learned: the adapter is the base"
 

@@ -13,6 +13,7 @@ from factory.core.recipes import AdapterRecipe
 from factory.training.checkpoints import newest
 from factory.training.filler import Filler
 from factory.training.improvement import Improvement
+from factory.training.lean import lean
 from factory.training.lesson import Work
 from factory.training.lora import lora_config, settle
 from factory.training.metrics import MetricsFile
@@ -143,7 +144,7 @@ def train(work: Work, filler: Filler) -> tuple[Any, str | None]:
             arguments.scale_rewards != "none",
             arguments.per_device_train_batch_size,
         )
-        trainer = GRPOTrainer(
+        trainer = lean(GRPOTrainer)(
             model=work.model,
             reward_funcs=work.scorer.functions(),
             args=arguments,
@@ -178,6 +179,7 @@ def sample(trainer: Any, prompts: Sequence[list[int]]) -> list[list[list[int]]]:
     from trl.models import unwrap_model_for_generation
 
     from factory.models.groups import sample_groups
+    from factory.models.merged import merged
 
     options = trainer.args
     with unwrap_model_for_generation(
@@ -186,16 +188,17 @@ def sample(trainer: Any, prompts: Sequence[list[int]]) -> list[list[list[int]]]:
         training = model.training
         model.eval()
         try:
-            return sample_groups(
-                model,
-                prompts,
-                group=trainer.num_generations,
-                max_new_tokens=options.max_completion_length,
-                end_ids=trainer.eos_token_ids,
-                pad_id=trainer.processing_class.pad_token_id,
-                temperature=options.temperature,
-                top_p=options.top_p,
-                top_k=options.top_k or 0,
-            )
+            with merged(model):
+                return sample_groups(
+                    model,
+                    prompts,
+                    group=trainer.num_generations,
+                    max_new_tokens=options.max_completion_length,
+                    end_ids=trainer.eos_token_ids,
+                    pad_id=trainer.processing_class.pad_token_id,
+                    temperature=options.temperature,
+                    top_p=options.top_p,
+                    top_k=options.top_k or 0,
+                )
         finally:
             model.train(training)
