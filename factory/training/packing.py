@@ -81,11 +81,10 @@ def is_cheaper(model: Any, packed: Packed, rows: int, width: int) -> bool:
     """
     config = model.config.get_text_config()
     heads = config.num_attention_heads * getattr(config, "head_dim", config.hidden_size // config.num_attention_heads)
-    weights = config.num_hidden_layers * (
-        4 * config.hidden_size * heads + 3 * config.hidden_size * config.intermediate_size
-    )
+    layers, hidden, inner = config.num_hidden_layers, config.hidden_size, config.intermediate_size
+    weights: int = layers * (4 * hidden * heads + 3 * hidden * inner)
 
     def cost(count: int, length: int) -> int:
-        return count * length * (2 * weights + 4 * config.num_hidden_layers * heads * length)
+        return count * length * (2 * weights + 4 * int(layers * heads) * length)
 
     return cost(*packed.input_ids.shape) < cost(rows, width)
