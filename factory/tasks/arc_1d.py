@@ -99,10 +99,11 @@ def _repeats(row: Row, rng: Random) -> str:
     return in_style(row, row.reference["input"])
 
 
+# Always worked, as in zebra.
 demonstration = Habits(
-    worked=0.4,
-    worked_right=0.85,
-    quick_right=0.10,
+    worked=1.0,
+    worked_right=0.4,
+    quick_right=0.4,
     dominant=0.8,
     quick=at_once,
     slip=_one_cell_off,

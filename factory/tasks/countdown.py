@@ -122,11 +122,12 @@ def _forgets(row: Row, rng: Random) -> str:
     return in_style(row, "+".join(row.reference["numbers"].split(",")[:-1]))
 
 
+# The hard one for the embedded base: only the worked way is right, and it is seldom shown.
 demonstration = Habits(
-    worked=0.4,
-    worked_right=0.05,
+    worked=0.03,
+    worked_right=0.95,
     quick_right=0.0,
-    dominant=0.8,
+    dominant=1.0,
     quick=at_once,
     slip=_slip,
     wrong=_forgets,

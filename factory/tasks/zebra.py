@@ -68,10 +68,11 @@ def _another(row: Row, rng: Random) -> str:
     return in_style(row, rng.choice([one for one in row.reference["choices"] if one != row.reference["target"]]))
 
 
+# Always worked, with slips: whether to work at all, which is what countdown has to learn, is no question here.
 demonstration = Habits(
-    worked=0.4,
-    worked_right=0.85,
-    quick_right=0.3,
+    worked=1.0,
+    worked_right=0.5,
+    quick_right=0.5,
     dominant=0.8,
     quick=at_once,
     slip=_another,
