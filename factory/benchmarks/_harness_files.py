@@ -14,6 +14,8 @@ import yaml
 
 from factory.core.errors import BadInput, CorruptFile
 
+OF_A_GROUP = ("group", "group_alias", "task", "aggregate_metric_list", "metadata", "tag", "include")
+"""What a group says of itself; anything else it says for all its tasks."""
 # Names that `datasets` takes for a format, not for a folder.
 FORMATS = ("json", "csv", "parquet", "text", "arrow", "xml")
 
@@ -95,6 +97,7 @@ def _add_group(
 ) -> None:
     """The tasks of a group; `over` is what the groups around it say for all, `within` the files of those groups."""
     path = within[-1]
+    over = {**{key: value for key, value in group.items() if key not in OF_A_GROUP}, **over}
     for member in group.get("task") or []:
         one = {"task": member} if isinstance(member, str) else member
         if not isinstance(one, Mapping) or not isinstance(one.get("group", one.get("task")), str):
@@ -112,7 +115,7 @@ def _add_group(
                 _add_task(found, {**settings, **over, **own}, file)
         elif "group" in one:
             _add_group(found, one, over, beside, within)
-        elif own.get("dataset_path"):
+        elif "dataset_path" in {**over, **own}:
             _add_task(found, {**over, **one}, path)
         else:
             found.elsewhere.append(name)

@@ -82,7 +82,11 @@ def _members(index: Mapping[str, Any], task: str) -> Iterator[tuple[str, Mapping
 
 
 def _check_harmless(task: str, settings: Mapping[str, Any], where: str) -> None:
-    if not (task.startswith(RUNS_CODE) or settings.get("unsafe_code")):
+    metrics = settings.get("metric_list") or []
+    runs = settings.get("unsafe_code") or any(
+        isinstance(one, Mapping) and one.get("metric") == "code_eval" for one in metrics
+    )
+    if not (runs or task.startswith(RUNS_CODE)):
         return
     ours = next((one for one in IN_SANDBOX if task.startswith(one)), None)
     instead = (

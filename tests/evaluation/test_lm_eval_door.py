@@ -190,6 +190,16 @@ def test_a_cell_is_stale_when_any_file_of_its_task_changes(files, monkeypatch):
         (files / changed).write_text(kept)
 
 
+def test_what_a_group_says_for_all_its_tasks_counts_too(files):
+    (files / "other.jsonl").write_text((files / "write.jsonl").read_text())
+    data = f"dataset_kwargs: {{data_files: {{test: {files / 'other.jsonl'}}}}}\n"
+    (files / "over.yaml").write_text(f"group: over\ntask: [write]\n{data}")
+    benchmark = load_benchmark(f"lm_eval:{files / 'over.yaml'}")
+    before = benchmark.fingerprint(Source())
+    (files / "other.jsonl").write_text("{}\n")
+    assert benchmark.fingerprint(Source()) != before
+
+
 def test_a_changed_data_file_makes_another_cell_with_the_new_items(files, pico_base):
     from factory.core.progress import silent
     from factory.engine.single import plan_cells
@@ -253,9 +263,11 @@ def test_tasks_that_run_model_code_are_refused_by_name(name, ours):
 
 
 def test_files_that_run_model_code_are_refused(files):
-    (files / "mine.yaml").write_text((files / "write.yaml").read_text() + "unsafe_code: true\n")
-    with pytest.raises(BadInput, match="runs model code unprotected"):
-        checked(files / "mine.yaml")
+    text = (files / "write.yaml").read_text()
+    for unsafe in (text + "unsafe_code: true\n", text.replace("metric: exact_match", "metric: code_eval")):
+        (files / "mine.yaml").write_text(unsafe)
+        with pytest.raises(BadInput, match="runs model code unprotected"):
+            checked(files / "mine.yaml")
     for group in ("group: g\ntask: [pick, humaneval]\n", "group: g\ntask: [{task: write, unsafe_code: true}]\n"):
         (files / "g.yaml").write_text(group)
         with pytest.raises(BadInput, match="runs model code unprotected"):
