@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -91,6 +92,16 @@ class LoraOptions(Strict):
             if name == refused or name.startswith(f"{refused}_"):
                 raise ValueError(f"'{start}' is refused: {reason}")
         return start
+
+    @field_validator("target_modules", "exclude_modules", "rank_pattern", "alpha_pattern")
+    @classmethod
+    def _patterns_are_patterns(cls, value: Any) -> Any:
+        for pattern in [value] if isinstance(value, str) else value if isinstance(value, dict) else ():
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"'{pattern}' is not a pattern: {error}") from error
+        return value
 
     @model_validator(mode="after")
     def _layers_need_a_list(self) -> LoraOptions:

@@ -98,7 +98,8 @@ def _check_targets(model: Any, layers: Mapping[str, Any], options: LoraOptions) 
         ("alpha_pattern", options.alpha_pattern, list(layers)),
     ):
         for pattern in [wanted] if isinstance(wanted, str) else wanted:
-            if not any(_fits(pattern, name, whole=isinstance(wanted, str)) for name in names):
+            how = "whole" if isinstance(wanted, str) else "ending" if isinstance(wanted, list) else "pattern"
+            if not any(_fits(pattern, name, how) for name in names):
                 raise BadInput(f"lora.{key}: no {_of(key)} fits '{pattern}'; {_hint(pattern, names)}")
     numbers = {int(match[1]) for name in base if (match := re.search(r"\.(\d+)\.", name))}
     for layer in options.layers_to_transform or []:
@@ -110,9 +111,11 @@ def _of(key: str) -> str:
     return "module under the adapter" if key.endswith("pattern") else "linear module of the base"
 
 
-def _fits(pattern: str, name: str, whole: bool) -> bool:
-    """PEFT's own rules: one text has to match the whole name, of several each its end."""
-    return re.fullmatch(pattern if whole else rf"(.*\.)?({pattern})", name) is not None
+def _fits(text: str, name: str, how: str) -> bool:
+    """PEFT's own rules: one text is a pattern of whole names, a list holds endings, a mapping patterns of endings."""
+    if how == "ending":
+        return name == text or name.endswith(f".{text}")
+    return re.fullmatch(text if how == "whole" else rf"(.*\.)?({text})", name) is not None
 
 
 def _hint(pattern: str, names: Iterable[str]) -> str:

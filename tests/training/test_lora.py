@@ -99,6 +99,7 @@ def test_starts_out_of_the_base_are_saved_as_plain_lora_of_twice_the_rank(pico_b
     "given, says",
     [
         ({"target_modules": ["q_proj", "v_porj"]}, r"target_modules: .* fits 'v_porj'; did you mean 'v_proj'"),
+        ({"target_modules": ["q_proj", ".*_proj"]}, r"target_modules: .* fits '\.\*_proj'"),  # a list holds endings
         ({"exclude_modules": ["lm_haed"]}, "exclude_modules: .* fits 'lm_haed'"),
         ({"rank_pattern": {"q_porj": 2}}, "rank_pattern: .* did you mean 'q_proj'"),
         ({"target_modules": QV, "alpha_pattern": {"up_proj": 2}}, "alpha_pattern: no module under the adapter fits"),
@@ -121,6 +122,8 @@ def test_what_the_base_does_not_have_is_refused(given, says, pico_base):
         ({"init_lora_weights": False}, "'False' is refused"),
         ({"init_lora_weights": "gausian"}, "init_lora_weights"),
         ({"layers_to_transform": [0]}, "needs target_modules to be a list"),
+        ({"target_modules": "q_(proj"}, r"target_modules: 'q_\(proj' is not a pattern"),
+        ({"rank_pattern": {"*": 2}}, r"rank_pattern: '\*' is not a pattern"),
         ({"r": 0}, "r: .*greater than 0"),
         ({"lora_rank": 8}, "unknown key 'lora_rank'"),
     ],
