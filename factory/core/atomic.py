@@ -129,15 +129,41 @@ def sync_folder(folder: Path) -> None:
 def publish_folder(built: Path, destination: Path, *, replace: bool = False) -> None:
     """Rename a finished folder into place; until then nobody sees it.
 
-    With `replace` an existing destination is moved aside first and removed after.
+    With `replace` an existing destination changes places with it in one step and is removed after: whoever looks, or
+    comes back after a kill, finds the old one or the new one whole.
     """
     with clear_os_errors(destination):
         sync_folder(built)
         destination.parent.mkdir(parents=True, exist_ok=True)
-        aside = None
-        if replace and destination.exists():
-            aside = destination.parent / f"{TEMPORARY}{os.getpid()}-old-{destination.name}"
-            destination.rename(aside)
+        if not (replace and destination.exists()):
+            built.rename(destination)
+        elif _exchange(built, destination):
+            shutil.rmtree(built)
+        else:
+            _swap_by_steps(built, destination)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Let two folders change places at once; whether this system and file system can (Linux's renameat2)."""
+    import ctypes
+
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    if rename is None or not rename(here, os.fsencode(one), here, os.fsencode(other), exchange):
+        return rename is not None
+    code = ctypes.get_errno()
+    if code in (errno.EINVAL, errno.ENOSYS):
+        return False
+    raise OSError(code, os.strerror(code), str(other))
+
+
+def _swap_by_steps(built: Path, destination: Path) -> None:
+    """The old folder aside, the new one in its place; a kill between the two leaves both whole, the old one aside."""
+    aside = destination.parent / f"{TEMPORARY}{os.getpid()}-old-{destination.name}"
+    destination.rename(aside)
+    try:
         built.rename(destination)
-        if aside is not None:
-            shutil.rmtree(aside)
+    except OSError:
+        aside.rename(destination)
+        raise
+    shutil.rmtree(aside)

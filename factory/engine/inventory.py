@@ -95,8 +95,8 @@ def _summary(card: dict[str, Any]) -> str:
         how = (card.get("quantization") or {}).get("kind", "full")
         known += f", base in {how}" if known and how != "full" else ""
         return known or f"from {card.get('origin')}, training not known"
-    if kind == "merge":
-        weights = ", ".join(f"{weight:g}" for weight in card["weights"] or [])
+    if kind in ("merge", "model"):
+        weights = ", ".join(f"{weight:g}" for weight in card.get("weights") or []) or "as the recipe has them"
         return f"{card['method']} of {len(card['parents'])}, weights {weights}"
     if kind == "search":
         weights = ", ".join(f"{weight:g}" for weight in card["chosen"]["weights"] or [])

@@ -227,12 +227,23 @@ def _base_of(store: Store, ref: Ref, asked: tuple[Base, Ref | None] | None) -> t
     card = store.card(ref)["base"]
     if asked is not None:
         if card["hash"] not in (None, asked[0].hash):  # None: an adapter made elsewhere, which does not say
-            raise BadInput(f"{ref.title} was made on base {card.get('label') or ref.base}, not on {asked[0].label}")
+            raise BadInput(
+                f"{ref.title} was made on base {card.get('label') or ref.base}, not on {asked[0].label}{_on_hub(card)}"
+            )
         return asked
     for made in store.refs("base"):
         if made.key == card["hash"]:
             return Base(made.base, str(store.path(made).resolve()), None, made.key), made
-    raise BadInput(f"{ref.title} was made on a base that is not in the store; name it with --base")
+    raise BadInput(f"{ref.title} was made on a base that is not in the store; name it with --base{_on_hub(card)}")
+
+
+def _on_hub(base: Mapping[str, Any]) -> str:
+    """Where the base of something pulled is; the embedded one is known by its content key, so it is pulled too."""
+    if not base.get("repo"):
+        return ""
+    at = f"{base['repo']}@{base['revision']}" if base.get("revision") else base["repo"]
+    embedded = str(base.get("label")).startswith("embedded")
+    return f"; 'factory pull {at}' brings it" if embedded else f" {at}"
 
 
 def subjects_of(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from factory.analysis.curves import load_curves
 from factory.core.atomic import clear_os_errors, read_json, write_bytes, write_json, write_text
 from factory.core.hashing import file_digest
+from factory.hub.bases import TOKENIZER
 from factory.hub.evaluation import evaluation_of
 from factory.hub.figures import curve_png, results_png
 from factory.hub.front_matter import eval_result_files
@@ -20,6 +21,7 @@ from factory.hub.lineage import published_card
 from factory.hub.model_card import describe, licence_of, render, template_text
 from factory.store.checkpoint import Checkpoint, side_files
 from factory.store.factors import WEIGHTS
+from factory.store.fetch import same_content
 from factory.store.peft_config import CONFIG
 from factory.store.points import CHECKPOINTS
 from factory.store.ref import Ref
@@ -42,6 +44,7 @@ class Target:
         licence: asked for; None for the base's.
         template: of the README; None for the usual one.
         parents: repositories of parents on the Hub, by key.
+        tokenizer: hashes of the base's tokenizer, by file.
     """
 
     repo: str
@@ -49,6 +52,7 @@ class Target:
     licence: str | None = None
     template: Path | None = None
     parents: Mapping[str, str] = field(default_factory=dict)
+    tokenizer: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +70,14 @@ class Assembled:
     public: list[str]
 
 
-def assemble(store: Store, ref: Ref, target: Target, out: Path, *, link: bool = True) -> Assembled:
-    """Fill a new folder; weights are linked where asked and the file system can, else copied.
+def assemble(store: Store, ref: Ref, target: Target, out: Path, drawn: Path | None = None) -> Assembled:
+    """Fill a new folder; weights are linked where the file system can, else copied.
 
     The folder is itself one the store can take in: its `card.json` names every other file but the README and figures,
     which are for people, with its hash. The same store gives the same bytes.
+
+    Args:
+        drawn: an earlier folder of the same variant, whose figures are taken.
 
     Raises:
         CorruptFile: a file of the stored thing is not what its card says.
@@ -81,13 +88,14 @@ def assemble(store: Store, ref: Ref, target: Target, out: Path, *, link: bool = 
     card = store.card(ref)
     with clear_os_errors(out, "--out"):
         out.mkdir(parents=True)
-    _copy(source, out, card, link=link)
+    left_out = _same_tokenizer(source, card, target.tokenizer) if ref.kind in ("adapter", "merge") else set()
+    _copy(source, out, set(card["files"]) - left_out)
     told = {key: target.base[key] for key in ("repo", "revision")} if target.base else None
     if target.base:
         _name_base(source, out, target.base)
     evaluation = evaluation_of(store, ref, card)
     public = published_card(store, card, told)
-    figures = _figures(source, out, ref, evaluation)
+    figures = _figures(source, out, ref, evaluation, drawn)
     if isinstance(public.get("recipe"), dict):
         write_text(out / RECIPE, _yaml(public["recipe"]))
     results = (evaluation or {}).get("results") or []
@@ -96,10 +104,11 @@ def assemble(store: Store, ref: Ref, target: Target, out: Path, *, link: bool = 
     licence, warnings = licence_of(public, (target.base or {}).get("licence"), target.licence)
     if ref.kind == "base" and licence is None and ref.name == "embedded":
         licence, warnings = "apache-2.0", []  # made here, from rows that are made here
-    warnings += _about_evaluation(ref, evaluation)
+    warnings += _about_evaluation(ref, evaluation, told)
     about = describe(
         ref, public, evaluation,
-        repo=target.repo, base=told, licence=licence, figures=figures, shape=_shape(out), parents=target.parents,
+        repo=target.repo, base=told, licence=licence, files=[str(path.relative_to(out)) for path in out.rglob("*")],
+        figures=figures, shape=_shape(out), parents=target.parents,
     )  # fmt: skip
     write_text(out / README, render(about, target.template))
     whole = {**public, **({"evaluation": evaluation} if evaluation else {}), "files": _files(out)}
@@ -107,7 +116,7 @@ def assemble(store: Store, ref: Ref, target: Target, out: Path, *, link: bool = 
     return Assembled(out, warnings, _meant_for_all(about))
 
 
-def assemble_base(source: Path, repo: str, licence: str | None, out: Path, *, link: bool = True) -> Assembled:
+def assemble_base(source: Path, repo: str, licence: str | None, out: Path) -> Assembled:
     """Fill a new folder with a base model that is not in the store: its weights, configuration and tokenizer.
 
     Raises:
@@ -119,8 +128,7 @@ def assemble_base(source: Path, repo: str, licence: str | None, out: Path, *, li
     with Checkpoint(source) as checkpoint:
         weights = {reader.path for reader, _ in checkpoint.tensors.values()}
     for path in sorted([*weights, *source.glob("*.safetensors.index.json"), *side_files(source)]):
-        if not (link and _linked(path, out / path.name)):
-            shutil.copyfile(path, out / path.name)
+        _place(path, out / path.name)
     config = {key: value for key, value in read_json(source / "config.json").items() if key != "_name_or_path"}
     write_json(out / "config.json", config)
     told = f"license: {licence}\n" if licence else ""
@@ -133,9 +141,15 @@ def assemble_base(source: Path, repo: str, licence: str | None, out: Path, *, li
     return Assembled(out, [] if licence else [f"the licence of base {repo} is not known; give --license ID"], [repo])
 
 
-def _copy(source: Path, out: Path, card: Mapping[str, Any], *, link: bool) -> None:
-    """The files that the card names; nothing that lies beside them, no pickles, nothing unfinished."""
-    for name in card["files"]:
+def _same_tokenizer(source: Path, card: Mapping[str, Any], of_base: Mapping[str, str]) -> set[str]:
+    """An adapter's tokenizer files, if all of them are its base's."""
+    own = {name for name in card["files"] if name in TOKENIZER}
+    return own if all(same_content(source / name, of_base.get(name)) for name in own) else set()
+
+
+def _copy(source: Path, out: Path, names: Collection[str]) -> None:
+    """Files that the card names; nothing that lies beside them, no pickles, nothing unfinished."""
+    for name in sorted(names):
         path = source / name
         left_out = name in _MADE_HERE or name.split("/")[0] in (FIGURES, RESULTS, CHECKPOINTS)
         if left_out or path.suffix not in _WANTED:
@@ -143,16 +157,14 @@ def _copy(source: Path, out: Path, card: Mapping[str, Any], *, link: bool) -> No
         place = out / name
         with clear_os_errors(out, "--out"):
             place.parent.mkdir(parents=True, exist_ok=True)
-            if not (link and _linked(path, place)):
-                shutil.copyfile(path, place)
+            _place(path, place)
 
 
-def _linked(path: Path, place: Path) -> bool:
+def _place(path: Path, place: Path) -> None:
     try:
-        os.link(path, place)
+        os.link(path.resolve(), place)  # in the Hub's cache files are links themselves
     except OSError:  # another file system, or one without links
-        return False
-    return True
+        shutil.copyfile(path, place)
 
 
 def _name_base(source: Path, out: Path, base: Mapping[str, Any]) -> None:
@@ -167,18 +179,24 @@ def _name_base(source: Path, out: Path, base: Mapping[str, Any]) -> None:
         write_json(path, {key: value for key, value in config.items() if key != "_name_or_path"})
 
 
-def _figures(source: Path, out: Path, ref: Ref, evaluation: Mapping[str, Any] | None) -> dict[str, str]:
-    """Draw what there is to draw; gives alternative texts by file."""
+def _figures(
+    source: Path, out: Path, ref: Ref, evaluation: Mapping[str, Any] | None, drawn: Path | None
+) -> dict[str, str]:
+    """Draw what there is to draw, and is not drawn; gives alternative texts by file."""
+    if drawn is not None and (drawn / FIGURES).is_dir():
+        shutil.copytree(drawn / FIGURES, out / FIGURES)
     told = {}
     results = (evaluation or {}).get("results") or []
     if results:
         file = f"{FIGURES}/results.png"
-        write_bytes(out / file, results_png(results, f"{ref.kind}:{ref.name}"))
+        if not (out / file).is_file():
+            write_bytes(out / file, results_png(results, f"{ref.kind}:{ref.name}"))
         told[file] = "Accuracy of the variant and of its base on each benchmark, with 95 % intervals"
     for curve in load_curves(source, f"{ref.kind}:{ref.name}", ref.seed):
         name = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in curve.task)
         file = f"{FIGURES}/curve-{name}.png"
-        write_bytes(out / file, curve_png(curve))
+        if not (out / file).is_file():
+            write_bytes(out / file, curve_png(curve))
         told[file] = f"Reward and its components on {curve.task}, by optimizer step"
     return told
 
@@ -211,10 +229,13 @@ def _shape(out: Path) -> dict[str, Any]:
     }
 
 
-def _about_evaluation(ref: Ref, evaluation: Mapping[str, Any] | None) -> list[str]:
+def _about_evaluation(ref: Ref, evaluation: Mapping[str, Any] | None, told: Mapping[str, Any] | None) -> list[str]:
     if evaluation is None:
         return [f"{ref.title} has not been scored; 'factory score {ref.kind}:{ref.name}' does that"]
-    return [f"the evaluation is out of date: {line}" for line in evaluation.get("stale") or []]
+    stale = [f"the evaluation is out of date: {line}" for line in evaluation.get("stale") or []]
+    alone = dict.fromkeys(one["benchmark"] for one in evaluation["results"] if not one["base"]) if told else {}
+    lacking = f"the base was not scored as {ref.title} was on {', '.join(alone)}, so the card has no comparison there"
+    return [*stale, *([lacking] if alone else [])]
 
 
 def _meant_for_all(about: Mapping[str, Any]) -> list[str]:

@@ -15,6 +15,11 @@ from factory.store.fetch import HUB_ID, snapshot
 from factory.store.ref import Ref
 from factory.store.store import Store
 
+TOKENIZER = (
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja",
+    "tokenizer.model", "vocab.json", "vocab.txt", "merges.txt",
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class BaseHome:
@@ -42,10 +47,12 @@ def home_of_base(store: Store, ref: Ref, card: Mapping[str, Any], asked: str | N
         BadInput: the folder asked for is another base, or the card does not tell the base.
     """
     told = card.get("base") or {}
-    named, _, revision = asked.partition("@") if asked and not Path(asked).expanduser().is_dir() else ("", "", "")
+    named, _, at = asked.partition("@") if asked and not Path(asked).expanduser().is_dir() else ("", "", "")
+    revision = at or None if named else told.get("revision")
     for made in store.refs("base"):
         if made.key == told.get("hash"):
-            return BaseHome(made, store.path(made), named or told.get("repo"), revision or None)
+            # What was pulled keeps the commit it names: its base's README may have changed since.
+            return BaseHome(made, store.path(made), named or told.get("repo"), revision)
     if asked and not named:
         found = outside_base(asked)
         if told.get("hash") not in (None, found.hash):
@@ -53,25 +60,26 @@ def home_of_base(store: Store, ref: Ref, card: Mapping[str, Any], asked: str | N
         return BaseHome(None, Path(found.path), None, None)
     path = told.get("path")
     if path and Path(path).is_dir():
-        return BaseHome(None, Path(path), named or None, revision or None)
+        return BaseHome(None, Path(path), named or None, revision)
     label = str(told.get("label") or "")
     of_path = path if path and not Path(path).is_absolute() else None
     of_label = label.replace("--", "/", 1) if "--" in label else None
     repo = str(named or told.get("repo") or of_path or of_label or "")
     if HUB_ID.match(repo):
-        return BaseHome(None, None, repo, revision or told.get("revision"))
+        return BaseHome(None, None, repo, revision)
     raise BadInput(
-        f"{ref.title} was made on base {label or path or 'unknown'}, which is not in the store; give --base DIR"
+        f"{ref.title} was made on base {label or path or 'unknown'}, which is not in the store; name it with --base, a "
+        "folder or a hub id"
     )
 
 
 def named_base(home: BaseHome, title: str, say: Say | None = None) -> dict[str, Any]:
-    """`repo`, `revision`, `licence` of a base that the Hub has.
+    """`repo`, `revision`, `licence` and the hashes of `files` of a base that the Hub has.
 
     Raises:
         BadInput: the Hub does not have it.
     """
-    remedy = "--with-base USER/NAME pushes it first and names it"
+    remedy = "--with-base USER/NAME pushes it first and names it, --base USER/NAME names one that is there"
     if home.repo is None:
         where = home.ref.title if home.ref else home.folder.name if home.folder else "unknown"
         raise BadInput(f"{title} was made on base {where}, which is on this machine and not on the Hub; {remedy}")
@@ -84,7 +92,15 @@ def named_base(home: BaseHome, title: str, say: Say | None = None) -> dict[str, 
     for path in sorted(home.folder.glob("*.safetensors")) if home.folder else []:
         if remote.files.get(path.name) != file_digest(path):
             raise BadInput(f"'{home.repo}' on the Hub has other weights than the base of {title}; {remedy}")
-    return {"repo": home.repo, "revision": remote.head, "licence": remote.licence}
+    return {"repo": home.repo, "revision": remote.head, "licence": remote.licence, "files": remote.files}
+
+
+def tokenizer_files(home: BaseHome, named: Mapping[str, Any] | None) -> dict[str, str]:
+    """Hashes of the base's tokenizer, by file; empty where nothing is known."""
+    if home.folder is not None:
+        return {path.name: file_digest(path) for path in home.folder.iterdir() if path.name in TOKENIZER}
+    files = (named or {}).get("files") or {}
+    return {name: digest for name, digest in files.items() if name in TOKENIZER}
 
 
 def config_folder(home: BaseHome, named: Mapping[str, Any] | None) -> Path | None:

@@ -1,12 +1,10 @@
-"""What is looked at before anything is sent: does it load, is it finite, does it give anything away."""
+"""Whether what is sent, or was fetched, is whole: does it load, is it finite."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from factory.core.errors import BadInput, WorkFailed
-from factory.hub.assemble import Assembled
-from factory.hub.secrets import refuse, scan
 from factory.merging.peft_door import check_loads
 from factory.store.checkpoint import Checkpoint
 from factory.store.factors import WEIGHTS, only_linear, read_factors
@@ -16,21 +14,20 @@ from factory.store.tensors import TensorReader, all_finite
 LOADED_BYTES = 2 * 10**9
 
 
-def check_assembled(assembled: Assembled, base: Path | None) -> None:
-    """Refuse a folder that must not be published.
+def check_loads_whole(folder: Path, base: Path | None) -> None:
+    """Refuse an adapter or a model that is damaged or that others could not load.
 
     Args:
         base: folder with at least the base's `config.json`; None where there is none.
 
     Raises:
-        BadInput: it holds something that names this machine or its user, or a token; or it is damaged.
+        BadInput, CorruptFile: it is damaged.
         WorkFailed: PEFT or transformers would load something else than what is there.
     """
-    refuse(scan(assembled.folder, assembled.public))
-    if (assembled.folder / CONFIG).is_file():
-        check_adapter(assembled.folder, base)
+    if (folder / CONFIG).is_file():
+        check_adapter(folder, base)
     else:
-        check_model(assembled.folder)
+        check_model(folder)
 
 
 def check_adapter(folder: Path, base: Path | None) -> str:
@@ -38,7 +35,7 @@ def check_adapter(folder: Path, base: Path | None) -> str:
 
     Raises:
         CorruptFile: NaN, a missing or unpaired factor, shapes that disagree.
-        WorkFailed: as `check_assembled`.
+        WorkFailed: as `check_loads_whole`.
     """
     if not only_linear(folder):
         _all_finite(folder / WEIGHTS)

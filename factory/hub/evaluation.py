@@ -110,11 +110,12 @@ def _loose(store: Store, ref: Ref, name: str) -> tuple[dict[tuple[str, str, int]
 
 
 def _with_more_items(own: list[dict[str, Any]], brought: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Own results, and of a pulled variant those it brought where they are of more items or there are no own ones."""
+    """Own results, and of a pulled variant those it brought that are of more items, or beside its base's alone."""
     found = {(result["benchmark"], result["mode"]): result for result in brought}
     for result in own:
         there = found.get((result["benchmark"], result["mode"]))
-        if there is None or result["items"] >= there["items"]:
+        known = (there["items"], there["base"] is not None) if there else (0, False)
+        if (result["items"], result["base"] is not None) >= known:
             found[result["benchmark"], result["mode"]] = result
     return list(found.values())
 
@@ -152,11 +153,10 @@ def _result(matrix: Matrix, name: str, benchmark: str, mode: Mode, effect: Effec
 
 
 def _asking(cell: Cell, mode: Mode) -> str:
-    how = told(cell.decoding, cell.method) + ("" if cell.quantization == FULL else f", base in {cell.quantization}")
-    if mode == "greedy" or cell.method == "choices":
-        return f"greedy, {how}"
-    samples, heat = cell.decoding.get("samples"), cell.decoding.get("temperature")
-    return f"{samples} samples an item at temperature {heat:g}, {how}"
+    """How one of a cell's two figures was asked for."""
+    own = {"samples": 0, "greedy": True} if mode == "greedy" else {"greedy": False}
+    loaded = "" if cell.quantization == FULL else f", base in {cell.quantization}"
+    return told({**cell.decoding, **own}, cell.method) + loaded
 
 
 def _measured(cell: Cell) -> dict[str, Any]:

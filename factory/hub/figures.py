@@ -30,7 +30,7 @@ _STYLE: dict[str, Any] = {
 
 
 def results_png(results: Sequence[Mapping[str, Any]], name: str) -> bytes:
-    """A variant's row: accuracy on each benchmark beside the base's, with 95 % intervals."""
+    """A variant's row: accuracy on each benchmark, beside the base's where that is known, with 95 % intervals."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -38,9 +38,10 @@ def results_png(results: Sequence[Mapping[str, Any]], name: str) -> bytes:
         figure = Figure(figsize=(7.2, 1.3 + 0.55 * len(results)), layout="constrained")
         axes = figure.subplots()
         places = np.arange(len(results))
+        beside = 0.19 if any(result["base"] for result in results) else 0.0
         for shift, label, colour, records in (
-            (-0.19, "base", BASE_COLOUR, [result["base"] for result in results]),
-            (0.19, name, OWN_COLOUR, results),
+            (-beside, "base", BASE_COLOUR, [result["base"] for result in results]),
+            (beside, name, OWN_COLOUR, results),
         ):
             known = [(place, record) for place, record in zip(places, records, strict=True) if record]
             if not known:

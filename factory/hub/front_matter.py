@@ -55,8 +55,9 @@ def eval_results(results: Sequence[Mapping[str, Any]]) -> list[Any]:
     from huggingface_hub import EvalResult
 
     found = []
+    datasets = {name: dataset_of(name) for name in {result["benchmark"] for result in results}}
     for result in results:
-        dataset, config = dataset_of(result["benchmark"])
+        dataset, config = datasets[result["benchmark"]]
         low, high = 100 * result["low"], 100 * result["high"]
         found.append(
             EvalResult(
@@ -83,7 +84,7 @@ def eval_results(results: Sequence[Mapping[str, Any]]) -> list[Any]:
 
 
 def eval_result_files(results: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """`.eval_results/NAME.yaml` of the benchmarks the Hub knows; the greedy score, else the sampled one, in [0, 1]."""
+    """`.eval_results/NAME.yaml` of the benchmarks the Hub knows; the greedy score, else the sampled one, in %."""
     import yaml
     from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
 
@@ -93,9 +94,14 @@ def eval_result_files(results: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         result = mine.get("greedy") or mine.get("sampled")
         if result is None:
             continue
-        notes = f"n = {result['items']}, 95 % interval {result['low']:.3f} to {result['high']:.3f}; {result['asked']}"
+        low, high = 100 * result["low"], 100 * result["high"]
+        notes = f"n = {result['items']}, 95 % interval {low:.1f} to {high:.1f}; {result['asked']}"
         entry = EvalResultEntry(
-            dataset, task, round(result["value"], 4), date=result.get("scored"), notes=f"{notes}; {result['harness']}"
+            dataset,
+            task,
+            round(100 * result["value"], 2),
+            date=result.get("scored"),
+            notes=f"{notes}; {result['harness']}",
         )
         text = yaml.safe_dump(eval_result_entries_to_yaml([entry]), sort_keys=False, allow_unicode=True, width=100)
         files[f".eval_results/{name}.yaml"] = text

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from factory.analysis.table import percent, signed
 from factory.core.errors import BadInput
+from factory.core.lora import FULL
 from factory.hub.front_matter import front_matter, licence_id
 from factory.store.fetch import HUB_ID
 from factory.store.ref import Ref
@@ -15,6 +16,9 @@ from factory.tasks._find import find_task
 
 TEMPLATE = "model_card.md.j2"
 PROJECT = "lora-factory"
+_WAYS = {"sft": "SFT", "rejection": "rejection sampling and SFT", "distil": "distillation"}
+"""How an adapter was trained, by its strategy; all others are ways of doing GRPO."""
+_TAGS = {"GRPO": "grpo", "SFT": "sft", "rejection sampling and SFT": "sft", "distillation": "distillation"}
 _RELATIONS = {"adapter": "adapter", "merge": "adapter", "model": "merge", "base": None}
 
 
@@ -26,6 +30,7 @@ def describe(
     repo: str,
     base: Mapping[str, Any] | None,
     licence: str | None,
+    files: Collection[str],
     figures: Mapping[str, str],
     shape: Mapping[str, Any],
     parents: Mapping[str, str],
@@ -37,6 +42,7 @@ def describe(
         repo: where it goes.
         base: `repo` and `revision` of the base on the Hub; None for a base.
         licence: of the whole, by the Hub's identifier.
+        files: names of those that stand beside the README.
         figures: alternative text by file.
         shape: `rank`, `modules` and the like, of the weights.
         parents: repositories of the parents that are on the Hub, by key.
@@ -47,7 +53,7 @@ def describe(
         data |= {name: told for name, told in (parent.get("data") or {}).items() if name not in data}
     tasks = list(card.get("trained_tasks") or [])
     data = {name: data[name] for name in data if name in tasks or not tasks}
-    merged = ref.kind in ("merge", "model")
+    ways = _ways(card, lineage)
     return {
         "ref": ref,
         "card": card,
@@ -56,7 +62,9 @@ def describe(
         "repo": repo,
         "base": base,
         "kind": ref.kind,
-        "merged": merged,
+        "merged": ref.kind in ("merge", "model"),
+        "ways": ways,
+        "training": _training(card),
         "library": "peft" if ref.kind in ("adapter", "merge") else "transformers",
         "relation": _RELATIONS[ref.kind] if base else None,
         "license": licence,
@@ -64,8 +72,10 @@ def describe(
         "datasets": [origin for name in data if (origin := _origin(name)) is not None],
         "data": {name: {**told, "origin": _where_from(name)} for name, told in data.items()},
         "tasks": tasks,
-        "tags": _tags(ref, card, base),
+        "tags": _tags(ref, card, base, ways),
         "evaluation": evaluation,
+        "between": _between(card),
+        "files": files,
         "figures": dict(figures),
         "shape": dict(shape),
         "lineage": lineage,
@@ -86,7 +96,7 @@ def render(about: Mapping[str, Any], template: Path | None = None) -> str:
     Raises:
         BadInput: the template cannot be read or used.
     """
-    from jinja2 import ChainableUndefined, ChoiceLoader, Environment, FileSystemLoader, PackageLoader, TemplateError
+    from jinja2 import ChainableUndefined, ChoiceLoader, Environment, FileSystemLoader, PackageLoader
 
     loaders: list[Any] = [PackageLoader("factory.hub", "templates")]
     name = TEMPLATE
@@ -108,8 +118,10 @@ def render(about: Mapping[str, Any], template: Path | None = None) -> str:
     environment.filters.update(percent=percent, signed=signed, cell=_cell)
     try:
         body = environment.get_template(name).render(**about)
-    except TemplateError as error:
-        raise BadInput(f"--template {template or name}: {type(error).__name__}: {error}") from error
+    except Exception as error:  # a template can do whatever an expression can: divide by zero, add text to numbers
+        if template is None:
+            raise
+        raise BadInput(f"--template {template}: {type(error).__name__}: {error}") from error
     return f"---\n{front_matter(about).to_yaml()}\n---\n\n{body.strip()}\n"
 
 
@@ -118,12 +130,61 @@ def template_text() -> str:
     return (Path(__file__).parent / "templates" / TEMPLATE).read_text(encoding="utf-8")
 
 
-def _tags(ref: Ref, card: Mapping[str, Any], base: Mapping[str, Any] | None) -> list[str]:
+def _ways(card: Mapping[str, Any], lineage: Mapping[str, Any]) -> list[str]:
+    """How it, or whatever it was merged from, was trained: `GRPO`; empty where that is not known."""
+    recipes = [told.get("recipe") or {} for told in (card, *lineage.values())]
+    return sorted({_WAYS.get(recipe["strategy"], "GRPO") for recipe in recipes if recipe.get("strategy")})
+
+
+def _training(card: Mapping[str, Any]) -> dict[str, str]:
+    """An adapter's main settings by name, as far as its recipe has them."""
+    recipe, versions = card.get("recipe") or {}, card.get("versions") or {}
+    if not recipe.get("strategy"):
+        return {}
+    lora = recipe.get("lora") or {}
+    found = {
+        "method": f"{_WAYS.get(recipe['strategy'], 'GRPO')}, strategy `{recipe['strategy']}`",
+        "trainer": f"TRL {versions['trl']}" if versions.get("trl") else None,
+        "optimizer steps": card.get("steps") or recipe.get("max_steps"),
+        "prompts a step": recipe.get("prompts_per_step"),
+        "completions a prompt": recipe.get("num_generations"),
+        "learning rate": recipe.get("learning_rate"),
+        "KL weight": recipe.get("beta"),
+        "rewards": ", ".join(f"{part} {weight:g}" for part, weight in (recipe.get("rewards") or {}).items()),
+        "LoRA": f"rank {lora['r']}, alpha {lora.get('lora_alpha', lora['r']):g}" if lora.get("r") else None,
+        "base loaded in": recipe["quantization"] if recipe.get("quantization") not in (None, FULL) else None,
+        "seed": card.get("seed"),
+    }
+    return {name: str(value) for name, value in found.items() if value not in (None, "")}
+
+
+def _between(card: Mapping[str, Any]) -> list[str]:
+    """What a merge's inputs are to each other by their factors alone."""
+    pairs = list((((card.get("interference") or {}).get("overall") or {}).get("pairs") or {}).values())
+    known = [pair for pair in pairs if {"cosine", "sign_conflict", "sign_conflict_chance"} <= pair.keys()]
+    if not known:
+        return []
+    cosines, conflicts, chances = (
+        [pair[name] for pair in known] for name in ("cosine", "sign_conflict", "sign_conflict_chance")
+    )
+    return [
+        f"between the adapters' updates: cosine {_range(cosines, 3)}; opposite signs in "
+        f"{_range([100 * share for share in conflicts], 0)} % of the entries, "
+        f"{_range([100 * share for share in chances], 0)} % by chance"
+    ]
+
+
+def _range(values: list[float], digits: int) -> str:
+    ends = dict.fromkeys(f"{value:.{digits}f}" for value in (min(values), max(values)))
+    return " to ".join(ends)
+
+
+def _tags(ref: Ref, card: Mapping[str, Any], base: Mapping[str, Any] | None, ways: list[str]) -> list[str]:
     tags = [PROJECT]
     if ref.kind in ("adapter", "merge"):
         tags.append("lora")
-    if ref.kind != "base":
-        tags += ["trl", "grpo"]
+    if ways:
+        tags += ["trl", *dict.fromkeys(_TAGS[way] for way in ways)]
     if ref.kind in ("merge", "model"):
         tags.append("merge")
         if card.get("method"):
@@ -154,6 +215,8 @@ def _origin(task: str) -> str | None:
 def licence_of(card: Mapping[str, Any], base_licence: str | None, asked: str | None) -> tuple[str | None, list[str]]:
     """The licence a variant is published under: the one asked for, else its base's; and what a publisher must know.
 
+    Of an adapter made elsewhere it is its author's to say.
+
     Weights trained on rows are not plainly a work derived from them, so the rows' licences are told, not imposed.
     """
     warnings = []
@@ -167,14 +230,17 @@ def licence_of(card: Mapping[str, Any], base_licence: str | None, asked: str | N
             warnings.append(f"the licence of task {task}'s rows is not known")
         elif known is None or "-nc" in known or "-sa" in known:
             warnings.append(f"task {task}'s rows are {text}: see whether that allows what you publish")
-    licence = asked or base_licence
-    if licence is None:
+    made_elsewhere = bool(card.get("unknown"))
+    licence = asked or (card.get("licence") if made_elsewhere else base_licence)
+    if licence is None and made_elsewhere:
+        warnings.append(f"{card.get('origin')} does not say its licence, so the card has none; give --license ID")
+    elif licence is None:
         warnings.append("the base's licence is not known, so the card has none; give --license ID")
     return licence, warnings
 
 
 def _cell(result: Mapping[str, Any] | None) -> str:
-    """`84.2 [79.1, 88.3]`, in %."""
+    """`84.2 [79.1, 88.3]`, in %; an interval is not broken over two lines."""
     if not result:
         return "–"
-    return f"{percent(result['value'])} [{percent(result['low'])}, {percent(result['high'])}]"
+    return f"{percent(result['value'])} [{percent(result['low'])},&nbsp;{percent(result['high'])}]"

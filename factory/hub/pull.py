@@ -50,7 +50,7 @@ def pull(store: Store, repo: str, say: Say, name: str | None = None) -> dict[str
     if not HUB_ID.match(repo):
         raise BadInput(f"'{repo}': expected USER/NAME or USER/NAME@REVISION")
     say(f"{repo}: downloading")
-    folder = snapshot(repo)
+    folder = _download(repo)
     card = read_card(folder / CARD) if _is_ours(folder) else None
     if card is None and not (folder / CONFIG).is_file():
         raise BadInput(
@@ -87,6 +87,13 @@ def pull(store: Store, repo: str, say: Say, name: str | None = None) -> dict[str
         "title": ref.title, "key": ref.key, "path": str(path), "new": not known, **origin,
         "checked": checked, "unknown": card.get("unknown") or [], "base": _base_line(store, card, ref),
     }  # fmt: skip
+
+
+def _download(repo: str) -> Path:
+    """All of what this project published; of what others did the adapter alone, not checkpoints that lie beside it."""
+    head = snapshot(repo, (CARD, CONFIG))
+    commit = f"{repo.partition('@')[0]}@{head.name}"
+    return snapshot(commit) if _is_ours(head) else snapshot(commit, _FOREIGN)
 
 
 def _is_ours(folder: Path) -> bool:
@@ -185,11 +192,26 @@ def _foreign_card(folder: Path, repo: str, name: str | None) -> dict[str, Any]:
         "trained_tasks": [],
         "parents": [],
         "origin": repo.partition("@")[0],
+        "licence": _licence(folder),
         "unknown": unknown,
         "created": now(),
         "cost": {},
         "files": files,
     }
+
+
+def _licence(folder: Path) -> str | None:
+    """What its README says it is published under."""
+    from huggingface_hub import ModelCard
+
+    path = folder / README
+    if not path.is_file():
+        return None
+    try:
+        told = ModelCard.load(path, ignore_metadata_errors=True).data.get("license")
+    except ValueError:  # what stands there is no front matter
+        return None
+    return told if isinstance(told, str) else None
 
 
 def _commit(revision: Any) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,12 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from factory.core.atomic import TEMPORARY, publish_folder
+from filelock import FileLock
+
+from factory.core.atomic import TEMPORARY, clear_os_errors, publish_folder, read_json
 from factory.core.errors import BadInput, UnknownName, WorkFailed
+from factory.core.hashing import key_of
 from factory.core.recipes import recipe_names
 from factory.hub.assemble import Assembled, Target, assemble, assemble_base
-from factory.hub.bases import BaseHome, config_folder, home_of_base, named_base
-from factory.hub.check import check_assembled
+from factory.hub.bases import BaseHome, config_folder, home_of_base, named_base, tokenizer_files
+from factory.hub.check import check_loads_whole
 from factory.hub.repository import (
     Difference,
     Remote,
@@ -29,12 +33,15 @@ from factory.hub.repository import (
     send,
     whoami,
 )
+from factory.hub.secrets import refuse, scan
 from factory.store.fetch import snapshot
 from factory.store.find import VARIANT_KINDS, find
 from factory.store.ref import Ref
-from factory.store.store import Store
+from factory.store.store import ORIGIN, Store
 
 SHOWN = (".md", ".json", ".yaml")
+_BRANCH = re.compile(r"(?!.*(\.\.|//))[\w][\w./-]*[\w-]|\w")
+_LICENCE = re.compile(r"[a-z0-9][a-z0-9.+-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +121,7 @@ def push(store: Store, variants: Mapping[Ref, str], options: Options, say: Say) 
         if online:
             item.remote = look(item.repo, options.revision if item in items else None, say)
             check_target(item.remote, item.ref.kind if item.ref else "base", public=options.public, say=say)
-    with _staging(store) as area:
+    with _staging(store, [item.repo for item in everything]) as area:
         for place, item in enumerate(everything):
             _stage(store, item, everything, area / str(place), options, online, say)
         results = (
@@ -123,6 +130,12 @@ def push(store: Store, variants: Mapping[Ref, str], options: Options, say: Say) 
     warnings = list(dict.fromkeys(text for item in everything if item.assembled for text in item.assembled.warnings))
     if not online:
         warnings.append("the Hub was not asked (HF_HUB_OFFLINE): what is there and the base's commit are not known")
+    warnings += [
+        f"'{item.repo}' is private and stays so, --public is for new ones; 'hf repos settings {item.repo} --public' "
+        "opens it"
+        for item in everything
+        if options.public and item.remote and item.remote.private
+    ]
     slug = None
     if options.collection and not options.dry_run:
         notes = {item.repo: f"{item.ref.kind} {item.ref.name}" if item.ref else "base" for item in everything}
@@ -141,6 +154,14 @@ def _check_options(variants: Mapping[Ref, str], options: Options) -> None:
             raise BadInput(f"--with-base {options.with_base}: is the variant's own repository; name another one")
     if options.create_pr and options.revision:
         raise BadInput("--create-pr opens a pull request against the main branch; leave --revision out")
+    if options.revision and not _BRANCH.fullmatch(options.revision):
+        raise BadInput(
+            f"--revision '{options.revision}': expected a branch's name, letters, digits, '.', '_', '-', '/'"
+        )
+    if options.licence and not _LICENCE.fullmatch(options.licence):
+        raise BadInput(
+            f"--license '{options.licence}': expected the Hub's identifier, as apache-2.0, cc-by-4.0 or other"
+        )
     if options.out is not None and options.out.exists():
         raise BadInput(f"--out {options.out}: is there already; name a new folder")
     if options.out is not None and (not options.dry_run or len(variants) > 1):
@@ -187,37 +208,52 @@ def _bases_to_push(items: Sequence[Item], options: Options) -> list[Item]:
 
 
 @contextmanager
-def _staging(store: Store) -> Iterator[Path]:
-    area = store.root / ".work" / f"{TEMPORARY}{os.getpid()}-push"
-    shutil.rmtree(area, ignore_errors=True)
-    try:
-        yield area
-    finally:
-        shutil.rmtree(area, ignore_errors=True)
+def _staging(store: Store, repos: Sequence[str]) -> Iterator[Path]:
+    """A folder in the store's work area, for one push to these repositories at a time; a killed one's is cleared."""
+    key = key_of("push", *repos)
+    area, locks = store.root / ".work" / f"push-{key}", store.root / ".locks"
+    with clear_os_errors(store.root):
+        locks.mkdir(parents=True, exist_ok=True)
+        with FileLock(locks / f"{key}.lock"):
+            shutil.rmtree(area, ignore_errors=True)
+            try:
+                yield area
+            finally:
+                shutil.rmtree(area, ignore_errors=True)
 
 
 def _stage(
     store: Store, item: Item, everything: Sequence[Item], folder: Path, options: Options, online: bool, say: Say
 ) -> None:
-    """Assemble one folder and look through it; again later where its base has got another commit."""
+    """Assemble one folder and look through it; again later where its base has got another commit: texts alone then."""
+    before = item.folder if item.assembled else None
     what = item.ref.title if item.ref else item.repo
     say(f"{what}: putting the folder together")
     item.folder, is_base = folder, item.home is None or item.repo == options.with_base
     if is_base and item.ref is None and item.home and item.home.folder:
-        item.assembled = assemble_base(item.home.folder, item.repo, options.licence, folder, link=not options.dry_run)
+        item.assembled = assemble_base(item.home.folder, item.repo, options.licence, folder)
     elif item.ref is not None:
         item.named = None if is_base else _named(item, online, say)
-        parents = {other.ref.key: other.repo for other in everything if other.ref and other is not item}
+        parents = _homes_of_parents(store, store.card(item.ref))
+        parents |= {other.ref.key: other.repo for other in everything if other.ref and other is not item}
         # A base that only comes along keeps its own README: else whoever pushed it would find another one.
         template = None if item.repo == options.with_base else options.template
-        target = Target(item.repo, item.named, options.licence, template, parents)
-        item.assembled = assemble(store, item.ref, target, folder, link=not options.dry_run)
+        tokenizer = tokenizer_files(item.home, item.named) if item.home and not is_base else {}
+        target = Target(item.repo, item.named, options.licence, template, parents, tokenizer)
+        item.assembled = assemble(store, item.ref, target, folder, before)
     if item.assembled is None:
         raise WorkFailed(f"{what}: there is nothing to put together")
-    base = None
-    if not is_base and item.home:
-        base = config_folder(item.home, item.named if online else None)
-    check_assembled(item.assembled, base)
+    refuse(scan(item.assembled.folder, item.assembled.public))
+    if before is None:
+        base = config_folder(item.home, item.named if online else None) if item.home and not is_base else None
+        check_loads_whole(item.assembled.folder, base)
+
+
+def _homes_of_parents(store: Store, card: Mapping[str, Any]) -> dict[str, str]:
+    """Repositories of parents that were pulled, by key."""
+    parents = [ref for ref in store.refs() if ref.key in (card.get("parents") or [])]
+    origins = {ref.key: store.path(ref) / ORIGIN for ref in parents}
+    return {key: str(read_json(path)["repo"]) for key, path in origins.items() if path.is_file()}
 
 
 def _named(item: Item, online: bool, say: Say) -> dict[str, Any]:
@@ -241,9 +277,8 @@ def _send(
     everything = [*bases, *items]
     for item in everything:
         if item.base_item is not None and item.named and commits.get(item.base_item.repo) != item.named["revision"]:
-            shutil.rmtree(item.folder)
             item.base_item.remote = look(item.base_item.repo, None, say)
-            _stage(store, item, everything, item.folder, options, True, say)
+            _stage(store, item, everything, item.folder.with_name(f"{item.folder.name}-named"), options, True, say)
         say(f"{item.repo}: sending")
         plain = item in bases
         message = f"{item.ref.kind} {item.ref.name}, content key {item.ref.key}" if item.ref else "base model"
@@ -266,7 +301,10 @@ def _preview(store: Store, items: Sequence[Item], bases: Sequence[Item], options
         difference = compare(item.remote or Remote(item.repo), item.folder)
         texts = _text_changes(item, difference)
         place = options.out if options.out and item in items else store.root / "hub" / item.repo.replace("/", "--")
-        publish_folder(item.folder, place, replace=True)
+        beside = place.parent / f"{TEMPORARY}{os.getpid()}-{place.name}"  # --out may be on another file system
+        with clear_os_errors(place, "--out"):
+            shutil.copytree(item.folder, beside)
+        publish_folder(beside, place, replace=True)
         results.append({**_told(item), "folder": str(place), "pushed": False, **_lists(difference), "changes": texts})
     return results
 

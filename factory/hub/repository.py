@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from factory.core.errors import BadInput
-from factory.core.hashing import file_digest
-from factory.store.fetch import HUB_ID, git_digest
+from factory.store.fetch import HUB_ID, same_content
 from factory.store.hub_errors import patiently
 
 if TYPE_CHECKING:
@@ -136,11 +135,9 @@ def check_target(remote: Remote, kind: str, *, public: bool, say: Say | None = N
         BadInput: the name is a dataset's or a space's, the repository holds another kind of model, or is public and
             nothing public was asked for.
     """
-    from huggingface_hub import HfApi
-
     if not remote.exists:
         for other in ("dataset", "space"):
-            if patiently(lambda other=other: HfApi().repo_exists(remote.repo, repo_type=other), remote.repo, say):  # type: ignore[misc]
+            if _is_there(remote.repo, other, say):
                 raise BadInput(f"'{remote.repo}' is a {other} on the Hub; choose another name for --repo")
         return
     if remote.private is False and not public:
@@ -151,6 +148,21 @@ def check_target(remote: Remote, kind: str, *, public: bool, say: Say | None = N
     wants = "an adapter" if kind in ("adapter", "merge") else "a full model"
     if holds and holds != wants:
         raise BadInput(f"'{remote.repo}' holds {holds} and this is {wants}; choose another name for --repo")
+
+
+def _is_there(repo: str, kind: str, say: Say | None) -> bool:
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    def ask() -> bool:
+        try:
+            return HfApi().repo_exists(repo, repo_type=kind)
+        except HfHubHTTPError as error:
+            if error.response.status_code == 404:  # one without the Hub's code for what is not there
+                return False
+            raise
+
+    return patiently(ask, repo, say)
 
 
 def compare(remote: Remote, folder: Path) -> Difference:
@@ -168,8 +180,7 @@ def compare(remote: Remote, folder: Path) -> Difference:
         if there is None:
             added.append(name)
         else:
-            here = file_digest(path) if len(there) == 64 else git_digest(path)
-            (same if here == there else changed).append(name)
+            (same if same_content(path, there) else changed).append(name)
     gone = [name for name in remote.files if name not in local and (name.startswith(_OURS) or name.endswith(_WEIGHTS))]
     return Difference(added, changed, sorted(gone), same)
 
@@ -220,6 +231,8 @@ def send(
         if not remote.exists:
             api.create_repo(repo, private=not public, exist_ok=True)
             remote = _look(repo, None if create_pr else revision)
+            if not remote.exists:  # 409 without a model of that name: something else has it
+                raise BadInput(f"'{repo}' is taken on the Hub by something that is not a model; choose another name")
         if revision and not create_pr and not remote.branch:
             api.create_branch(repo, branch=revision, exist_ok=True)
             remote = _look(repo, revision)
@@ -248,7 +261,15 @@ def send(
 
 def _waiting_pull(api: HfApi, repo: str, folder: Path) -> Sent | None:
     """An open pull request that proposes just this folder, so that it is not proposed twice."""
-    for pull in api.get_repo_discussions(repo, discussion_type="pull_request", discussion_status="open"):
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        pulls = list(api.get_repo_discussions(repo, discussion_type="pull_request", discussion_status="open"))
+    except HfHubHTTPError as error:
+        if error.response.status_code in (403, 404):  # they cannot be listed here: there is nothing to compare with
+            return None
+        raise
+    for pull in pulls:
         remote = _look(repo, pull.git_reference)
         difference = compare(remote, folder)
         if difference.empty:

@@ -109,6 +109,11 @@ def _forget(path: Path) -> None:
         place.unlink(missing_ok=True)
 
 
+def same_content(path: Path, digest: str | None) -> bool:
+    """Whether a file is what the Hub's hash says: SHA-256 of a large file, git's SHA-1 of a small one."""
+    return digest == (git_digest(path) if digest and len(digest) == _SHA1_LENGTH else file_digest(path))
+
+
 def git_digest(path: Path) -> str:
     """Git's SHA-1 (hex) of a file as a blob."""
     content = path.read_bytes()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -46,7 +48,7 @@ def patiently(call: Callable[[], T], what: str, say: Callable[[str], None] | Non
         BadInput: the Hub refuses: a token, a name, a right that is missing.
         WorkFailed: it cannot be reached, or failed to the end.
     """
-    _log_without_queries()
+    _quietly()
     start, attempt = time.monotonic(), 0
     while True:
         attempt += 1
@@ -99,6 +101,8 @@ def clear_hub_errors(what: str) -> Iterator[None]:
             ) from error
         if type(error).__module__.startswith("hf_xet"):
             raise HubBusy(f"{what}: the Hub's Xet storage failed ({_short(str(error))}); run again") from error
+        if isinstance(error, json.JSONDecodeError):
+            raise HubBusy(f"{what}: the Hub, or something before it, answered with no JSON; run again") from error
         if isinstance(error, OSError) and "Consistency check failed" in str(error):
             raise HubBusy(f"{what}: a download ended early; run the same command again") from error
         raise
@@ -115,8 +119,12 @@ class _WithoutQueries(logging.Filter):
 _FILTER = _WithoutQueries()
 
 
-def _log_without_queries() -> None:
-    """huggingface_hub tells of its own waits in its log."""
+def _quietly() -> None:
+    """huggingface_hub tells of its own waits in its log, and draws bars wherever it writes to."""
+    from huggingface_hub.utils.tqdm import disable_progress_bars
+
+    if not sys.stderr.isatty():
+        disable_progress_bars()
     logging.getLogger("huggingface_hub.utils._http").addFilter(_FILTER)  # the same one is added once
 
 
@@ -145,6 +153,7 @@ def _answered(what: str, error: Any) -> Exception:
     if isinstance(error, RevisionNotFoundError):
         return BadInput(f"{what}: the Hub has no such revision; look at the repository's branches and commits")
     known = {
+        400: f"the Hub does not take it (400){because}",
         401: "is not on the Hub, or it is private and the token is missing or not accepted (401); "
         "'hf auth login', or set HF_TOKEN",
         402: f"the Hub asks for payment{because}",

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -75,7 +76,10 @@ def test_damaged_json_is_refused_by_name(tmp_path, content):
         assert str(caught.value).startswith(f"{path}, line 4: not valid JSON")
 
 
-def test_a_folder_is_not_published_over_another_unless_told(tmp_path):
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_folder_is_not_published_over_another_unless_told(tmp_path, monkeypatch, at_once):
+    if not at_once:  # a file system that cannot let folders change places
+        monkeypatch.setattr("factory.core.atomic._exchange", lambda *folders: False)
     for name in ("old", "new"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "file").write_text(name)
@@ -86,6 +90,40 @@ def test_a_folder_is_not_published_over_another_unless_told(tmp_path):
     publish_folder(tmp_path / "new", tmp_path / "old", replace=True)
     assert (tmp_path / "old" / "file").read_text() == "new"
     assert names(tmp_path) == ["old"]
+
+
+WATCHED = """
+import sys
+from pathlib import Path
+from factory.core import atomic
+
+def write(name):
+    folder = root / name
+    folder.mkdir(exist_ok=True)
+    for file in "abc":
+        (folder / file).write_text(name)
+    return folder
+
+root, number = Path(sys.argv[1]), 0
+atomic.sync_folder = lambda folder: None  # the disk's speed is not what is looked at
+while True:
+    number += 1
+    atomic.publish_folder(write(f"new-{number}"), root / "place", replace=True)
+    print(number, flush=True)
+"""
+
+
+def test_a_process_killed_while_it_replaces_a_folder_leaves_a_whole_one(tmp_path):
+    """Looked at without a pause and killed at a random moment: the place always holds one version, and all of it."""
+    writer = subprocess.Popen([sys.executable, "-c", WATCHED, tmp_path], stdout=subprocess.PIPE, text=True)
+    assert writer.stdout.readline() == "1\n"
+    place = tmp_path / "place"
+    assert all(place.is_dir() for _ in range(50_000))
+    writer.kill()
+    writer.wait()
+    assert writer.stdout.read().count("\n") > 20
+    found = {(tmp_path / "place" / file).read_text() for file in "abc"}
+    assert len(found) == 1
 
 
 def test_a_file_where_a_folder_is_needed(tmp_path):

@@ -8,7 +8,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from hub_server import TOKEN, Hub, served
+from hub_server import served
+from hub_state import TOKEN, Hub
 from small_store import small_store
 
 

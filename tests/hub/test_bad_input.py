@@ -8,13 +8,10 @@ import sys
 import time
 
 import pytest
-from hub_server import TOKEN
-from peft import LoraConfig, get_peft_model
+from hub_state import TOKEN
 from small_store import save_base
-from transformers import AutoModelForCausalLM
 
 from factory.core.atomic import write_json
-from factory.store.store import Store
 
 PUSH = ["push", "math", "--repo", "me/math", "--with-base", "me/tiny"]
 
@@ -40,6 +37,8 @@ def one_line(result, code=2):
         (["push", "math", "--repo", "me/x", "--with-base", "me/x"], "is the variant's own repository"),
         (["push", "base", "--repo", "me/x", "--with-base", "me/y"], "is a base itself"),
         (["push", "math", "--repo", "me/x", "--create-pr", "--revision", "v1"], "leave --revision out"),
+        (["push", "math", "--repo", "me/x", "--revision", "a b"], "expected a branch's name"),
+        ([*PUSH, "--license", "My own"], "expected the Hub's identifier"),
         ([*PUSH, "--out", "x"], "--out is for --dry-run"),
         ([*PUSH, "--template", "nothing.j2"], "no such file"),
         (["push", "--study", "nothing", "--repo", "me/x"], "unknown study 'nothing'"),
@@ -47,6 +46,14 @@ def one_line(result, code=2):
 )
 def test_push(run, hub, store, arguments, text):
     assert text in one_line(run(*arguments, "--store", store[0]))
+    assert hub.repos == {}
+
+
+@pytest.mark.parametrize("text", [b"\xff\x00", b"{% block x %}", b"{{ 1/0 }}", b"{{ kind + 1 }}"])
+def test_templates_that_cannot_be_used(run, hub, store, tmp_path, text):
+    (tmp_path / "own.j2").write_bytes(text)
+    line = one_line(run("push", "base", "--repo", "me/x", "--template", tmp_path / "own.j2", "--store", store[0]))
+    assert line.startswith("--template ") and "own.j2: " in line
     assert hub.repos == {}
 
 
@@ -125,67 +132,6 @@ def test_offline(run, hub, store, monkeypatch):
     code, out, err = run(*PUSH, "--dry-run", "--store", root)
     assert code == 0, err
     assert "the Hub was not asked" in err and "+ README.md" in out
-
-
-@pytest.fixture
-def foreign(hub, tmp_path):
-    """An adapter that PEFT itself made, on the hub, without a card."""
-    base = save_base(tmp_path / "base")
-    model = get_peft_model(AutoModelForCausalLM.from_pretrained(base), LoraConfig(r=2, target_modules=["q_proj"]))
-    model.peft_config["default"].base_model_name_or_path = "someone/base"
-    model.save_pretrained(tmp_path / "made")
-    files = {path.name: path.read_bytes() for path in (tmp_path / "made").iterdir()}
-    hub.put("someone/theirs", files)
-    return files
-
-
-def test_an_adapter_made_elsewhere(run, hub, foreign, tmp_path):
-    store = tmp_path / "store"
-    code, out, err = run("pull", "someone/theirs", "--name", "theirs", "--store", store, "--json")
-    assert code == 0, err
-    told = json.loads(out)
-    assert {"recipe", "seed", "base's revision"} <= set(told["unknown"])
-    (ref,) = Store(store).refs("adapter")
-    assert ref.title == told["title"] == "someone--base/adapter:theirs#0"
-    assert (Store(store).open(ref) / "adapter_model.safetensors").read_bytes() == foreign["adapter_model.safetensors"]
-    code, out, err = run("show", "theirs", "--store", store)
-    assert code == 0, err
-    assert "pulled from someone/theirs at " in out and "unknown: [recipe" in out
-    code, out, err = run("ls", "--store", store)
-    assert "training not known" in out
-    code, out, err = run("pull", "someone/theirs", "--name", "theirs", "--store", store, "--json")
-    assert json.loads(out)["new"] is False
-
-
-def made_up(files=(), **changes):
-    """A card that says it is one of ours."""
-    ref = {"base": "b", "kind": "adapter", "name": "x", "seed": 0, "key": "0123456789abcdef", **changes}
-    named = {name: {"bytes": 1, "sha256": "0"} for name in files}
-    return {"card.json": json.dumps({"ref": ref, "files": named}).encode()}
-
-
-@pytest.mark.parametrize(
-    ("files", "text"),
-    [
-        ({"adapter_model.safetensors": b"\x00" * 40}, "adapter_model.safetensors"),
-        ({"adapter_config.json": b'{"peft_type": "IA3"}'}, "only LORA"),
-        ({"adapter_config.json": b"{"}, "not valid JSON"),
-        (made_up(base="../../x"), "does not say what it belongs to"),
-        (made_up(name="a/../../../evil"), "does not say what it belongs to"),
-        (made_up(kind="cell"), "does not say what it belongs to"),
-        (made_up(["../../evil"]), "which cannot be"),
-        (made_up(["/tmp/evil"]), "which cannot be"),
-        (made_up(["adapter_config.json"]), "not what the repository's card says"),
-        (made_up(["missing.json"]), "is not in the repository"),
-        ({"card.json": b'{"ref": 1, "files": '}, "not valid JSON"),
-    ],
-)
-def test_what_is_damaged_or_made_up_is_refused(run, hub, foreign, tmp_path, files, text):
-    hub.put("someone/theirs", files)
-    store = tmp_path / "store"
-    assert text in one_line(run("pull", "someone/theirs", "--store", store))
-    assert not list(tmp_path.rglob("*evil*"))
-    assert not store.exists() or not list(Store(store).refs())
 
 
 def test_the_same_key_with_other_weights(run, hub, store):

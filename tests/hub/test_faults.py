@@ -5,7 +5,7 @@ import json
 import shutil
 
 import pytest
-from hub_server import READ_ONLY
+from hub_state import READ_ONLY
 
 from factory.core.errors import BadInput
 from factory.store.hub_errors import HubBusy, patiently

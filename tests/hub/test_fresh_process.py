@@ -5,7 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from hub_server import TOKEN, Hub, served
+from hub_server import served
+from hub_state import TOKEN, Hub
 
 SCRIPT = """
 import sys, warnings

@@ -2,7 +2,6 @@
 
 import json
 
-import pytest
 from small_store import study
 
 from factory.core.hashing import file_digest
@@ -121,16 +120,16 @@ def test_a_study_is_one_collection_pushed_last(run, hub, store):
 
 def test_branches_and_pull_requests(run, hub, store):
     root, _ = store
-    common = ["--repo", "me/math", "--with-base", "me/tiny"]
-    push(run, root, "math", *common)
+    push(run, root, "math", "--repo", "me/math", "--with-base", "me/tiny")
+    common = ["--repo", "me/math", "--base", "me/tiny"]
     main = hub.repos["model", "me/math"].branches["main"]
     template = root / "short.md.j2"
     template.write_text("# {{ name }} on a branch\n")
     branch = push(run, root, "math", *common, "--revision", "v2", "--template", template)
-    assert branch["repositories"][1]["changed"] == ["README.md"]
+    assert branch["repositories"][0]["changed"] == ["README.md"]
     assert b"on a branch" in hub.files("me/math", "v2")["README.md"]
     for pushed in (True, False):
-        request = push(run, root, "math", *common, "--create-pr", "--template", template)["repositories"][1]
+        request = push(run, root, "math", *common, "--create-pr", "--template", template)["repositories"][0]
         assert request["pushed"] is pushed
         assert request["url"].endswith("/discussions/1")
     assert hub.repos["model", "me/math"].branches["main"] == main
@@ -151,15 +150,23 @@ def test_a_dry_run_writes_the_folder_and_changes_nothing(run, hub, store, tmp_pa
     assert "+Nothing is known." in again["changes"] and "-It was trained on the tasks" in again["changes"]
 
 
-@pytest.mark.parametrize("kind", ["tensor", "text"])
-def test_what_changed_is_one_commit_of_just_that(run, hub, store, kind):
+def test_what_changed_is_one_commit_of_just_that(run, hub, store):
     root, _ = store
-    arguments = ["math", "--repo", "me/math", "--with-base", "me/tiny"]
-    push(run, root, *arguments)
-    hub.put("me/math", {"notes.txt": b"mine", "figures/old.png": b"old"})
-    if kind == "tensor":
-        hub.put("me/math", {"adapter_model.safetensors": b"somebody else's"})
-    result = push(run, root, *arguments)["repositories"][1]
-    assert result["removed"] == ["figures/old.png"]
-    assert result["changed"] == (["adapter_model.safetensors"] if kind == "tensor" else [])
-    assert hub.files("me/math")["notes.txt"] == b"mine"
+    push(run, root, "math", "--repo", "me/math", "--with-base", "me/tiny")
+    whole = hub.files("me/math")
+    changed = {"notes.txt": b"mine", "figures/old.png": b"old", "adapter_model.safetensors": b"somebody else's"}
+    hub.put("me/math", changed)
+    (result,) = push(run, root, "math", "--repo", "me/math", "--base", "me/tiny")["repositories"]
+    assert (result["removed"], result["changed"]) == (["figures/old.png"], ["adapter_model.safetensors"])
+    assert hub.files("me/math") == {**whole, "notes.txt": b"mine"}
+    assert len(hub.repos["model", "me/math"].log) == 4
+
+
+def test_open_what_was_private_is_said_and_left(run, hub, store):
+    root, _ = store
+    push(run, root, "math", "--repo", "me/math", "--with-base", "me/tiny")
+    result = push(run, root, "math", "--repo", "me/math", "--base", "me/tiny", "--public")
+    assert hub.repos["model", "me/math"].private
+    assert result["warnings"] == [
+        "'me/math' is private and stays so, --public is for new ones; 'hf repos settings me/math --public' opens it"
+    ]

@@ -3,6 +3,7 @@
 import getpass
 import json
 import os
+import re
 import socket
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from safetensors.torch import save_file
 
 from factory.core.errors import BadInput
 from factory.hub.lineage import without_paths
-from factory.hub.secrets import refuse, scan
+from factory.hub.secrets import _texts_among, refuse, scan
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 SECRETS = {
@@ -34,6 +35,9 @@ SECRETS = {
     "home": "/home/alice/work/run.py",
     "mac": "/Users/alice/models",
     "windows": "C:\\Users\\alice\\models",
+    "windows, elsewhere": "D:\\models\\alice",
+    "cluster": "/lustre/alice/runs",
+    "colab": "/content/drive/MyDrive",
 }
 
 
@@ -73,6 +77,27 @@ def test_values_of_the_environment_and_secrets_in_tensors(tmp_path):
     assert found == {("m.safetensors", "the value of $DB_PASSWORD"), ("recipe.yaml", "the value of $PROJECT")}
 
 
+@given(st.lists(st.one_of(st.binary(max_size=30), st.text("ab ~", max_size=30).map(str.encode)), max_size=12))
+def test_texts_among_numbers_are_all_printable_runs_of_twelve(parts):
+    content = b"".join(parts)
+    assert _texts_among(content).split(b"\n") == (re.findall(rb"[ -~]{12,}", content) or [b""])
+
+
+def test_words_of_a_vocabulary_are_no_names(tmp_path, monkeypatch):
+    monkeypatch.setattr("getpass.getuser", lambda: "maria")
+    for name in ("tokenizer.json", "card.json"):
+        (tmp_path / name).write_text('{"maria": 17, "production": 18, "hunter2secret": 19}')
+    environment = {"STAGE": "production", "DB_PASSWORD": "hunter2secret"}
+    found = [(one.file, one.what) for one in scan(tmp_path, [], environment)]
+    secret = "the value of $DB_PASSWORD"
+    assert sorted(found) == [
+        ("card.json", "the user's name"),
+        ("card.json", secret),
+        ("card.json", "the value of $STAGE"),
+        ("tokenizer.json", secret),
+    ]
+
+
 def test_this_machine(tmp_path):
     for number, place in enumerate((Path.cwd(), Path(os.sys.prefix))):
         (tmp_path / f"{number}.txt").write_text(f"see {place}/x")
@@ -86,6 +111,7 @@ def test_this_machine(tmp_path):
         "model.layers.0.mlp.up_proj, sk-learn, hf_hub, task-specific, AKIA",
         "see the /api/models route; 1/home of the brave",
         "base_model:adapter:me/tiny, tmp/x, ./work/x, q/k/v",
+        "</think> </data> x: \\alpha, C:\\n, [^\\r\\n\\p{L}]?\\p{L}+|\\p{N}{1,3}",
     ],
 )
 def test_plain_text_is_not_refused(tmp_path, text):
@@ -118,9 +144,9 @@ def test_no_pushed_byte_names_this_machine(run, hub, store, monkeypatch):
     root, refs = store
     monkeypatch.setenv("TEAM_NAME", "a-team-with-a-name")
     monkeypatch.setenv("SOME_PASSWORD", "swordfish-swordfish")
-    for name in ("merge", "math"):
+    for name, base in (("merge", "--with-base"), ("math", "--base")):
         title = refs[name].title
-        code, _, err = run("push", title, "--repo", f"me/{name}", "--with-base", "me/tiny", "--store", root)
+        code, _, err = run("push", title, "--repo", f"me/{name}", base, "me/tiny", "--store", root)
         assert code == 0, err
     forbidden = {str(root), str(root.resolve()), str(Path.home()), str(Path.cwd()), "a-team-with", "swordfish"}
     forbidden |= {name for name in (getpass.getuser(), socket.gethostname()) if len(name) > 4}

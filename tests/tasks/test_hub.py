@@ -4,9 +4,11 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
-from small_hub import SmallHub, gsm8k_files, served
+from hub_server import served
+from hub_state import Hub
 
 NAME = "openai/gsm8k"
 NOBODY = "http://127.0.0.1:9"
@@ -31,9 +33,29 @@ print(json.dumps(found))
 """
 
 
+def gsm8k_files(scratch: Path, rows: int, answer_field: str = "answer") -> dict[str, bytes]:
+    """A dataset as openai/gsm8k is laid out: a card with a configuration, a parquet file a split."""
+    import pyarrow
+    from pyarrow import parquet
+
+    card = "---\nconfigs:\n- config_name: main\n  data_files:\n"
+    files = {}
+    for split, start in (("train", 0), ("test", rows)):
+        name = f"main/{split}-00000-of-00001.parquet"
+        card += f"  - split: {split}\n    path: {name}\n"
+        numbers = range(start, start + rows)
+        table = {
+            "question": [f"What is {n} and {n}?" for n in numbers],
+            answer_field: [f"{n}+{n}=<<{n}+{n}={2 * n}>>{2 * n}\n#### {2 * n}" for n in numbers],
+        }
+        parquet.write_table(pyarrow.table(table), scratch / "table.parquet")
+        files[name] = (scratch / "table.parquet").read_bytes()
+    return {"README.md": f"{card}---\n# sums\n".encode(), **files}
+
+
 @pytest.fixture
-def hub():
-    with served(SmallHub()) as running:
+def hub(tmp_path):
+    with served(Hub(tmp_path / "hub")) as running:
         yield running
 
 
@@ -63,12 +85,12 @@ def numbers(found):
 
 
 def test_a_job_reads_the_commit_that_was_planned_and_a_pin_the_commit_it_names(tmp_path, hub, read):
-    first = hub.push(NAME, gsm8k_files(tmp_path, 30))
+    first = hub.put(NAME, gsm8k_files(tmp_path, 30), kind="dataset")
     (planned,) = read("gsm8k")
     assert planned["commit"] == first
     assert numbers(planned) == list(range(60))
     assert planned["source"] == {NAME: first}
-    second = hub.push(NAME, gsm8k_files(tmp_path, 35))
+    second = hub.put(NAME, gsm8k_files(tmp_path, 35), kind="dataset")
     now, pinned = read("gsm8k", f"gsm8k@revision={first}@boxed")
     assert (now["commit"], numbers(now)) == (second, list(range(70)))
     assert (pinned["commit"], numbers(pinned)) == (first, list(range(60)))
@@ -90,11 +112,11 @@ def test_what_cannot_be_had_is_one_line_at_once(tmp_path, hub, read):
             assert "--data DIR or FACTORY_DATA" in said["error"]
             assert "\n" not in said["error"] and len(said["error"]) < 500
             assert said["seconds"] < 15  # five retries with their pauses take longer
-    hub.push("openai/other", gsm8k_files(tmp_path, 30))
+    hub.put("openai/other", gsm8k_files(tmp_path, 30), kind="dataset")
     (said,) = read("gsm8k")
     assert "the Hub has none of that name" in said["error"]
-    hub.push(NAME, gsm8k_files(tmp_path, 30))
-    hub.push(NAME, gsm8k_files(tmp_path, 30, answer_field="solution"), branch="changed")
+    hub.put(NAME, gsm8k_files(tmp_path, 30), kind="dataset")
+    hub.put(NAME, gsm8k_files(tmp_path, 30, answer_field="solution"), kind="dataset", branch="changed")
     nowhere, changed = read("gsm8k@revision=nowhere", "gsm8k@revision=changed")
     assert "at revision nowhere" in nowhere["error"]
     assert changed["error"] == f"{NAME} test, row 0: no text in 'answer'; it has question, solution"
