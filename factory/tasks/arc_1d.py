@@ -12,10 +12,9 @@ from random import Random
 
 from factory.core.hashing import key_of
 from factory.core.records import Row, Verdict
-from factory.tasks._drawn import Draws
 from factory.tasks._gym import gym
-from factory.tasks._habits import Habits, at_once, in_style
-from factory.tasks._levels import SIZES, TINY_SIZES, levelled, names_of
+from factory.tasks._habits import Habits, in_style
+from factory.tasks._levels import drawn, levelled, names_of
 from factory.tasks._style import Question
 from factory.tasks._task import Task
 from factory.verifiers import grid
@@ -105,19 +104,11 @@ demonstration = Habits(
     worked_right=0.4,
     quick_right=0.4,
     dominant=0.8,
-    quick=at_once,
     slip=_one_cell_off,
     wrong=_repeats,
 )
 
-_LEVELS = {
-    difficulty: Draws(
-        ("arc_1d", VERSION, difficulty),
-        SIZES if difficulty else TINY_SIZES,
-        partial(_grid, difficulty) if difficulty else _tiny,
-    )
-    for difficulty in range(5)
-}
+_LEVELS = drawn("arc_1d", VERSION, _grid, tiny=_tiny)
 
 # Above tiny, of one who repeats the input; measured over 600 rows each.
 _CHANCE = {0: 1 / len(RULES), 1: 0.07, 2: 0.03, 3: 0.02, 4: 0.015}

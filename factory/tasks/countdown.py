@@ -12,9 +12,8 @@ from random import Random
 
 from factory.core.hashing import key_of
 from factory.core.records import Row, Verdict
-from factory.tasks._drawn import Draws, Make
-from factory.tasks._habits import Habits, at_once, in_style
-from factory.tasks._levels import SIZES, TINY_SIZES, levelled, names_of
+from factory.tasks._habits import Habits, in_style
+from factory.tasks._levels import drawn, levelled, names_of
 from factory.tasks._style import Question
 from factory.tasks._task import Task
 from factory.verifiers import countdown
@@ -76,14 +75,11 @@ def _expression(rng: Random, numbers: list[int], largest_target: int) -> _Part:
             return parts[0]
 
 
-def _maker(difficulty: int) -> Make:
-    def make(rng: Random) -> tuple[Question, object]:
-        numbers = [rng.randint(1, LARGEST_NUMBER) for _ in range(difficulty + 2)]
-        made = _expression(rng, numbers, LARGEST_TARGET)
-        text = TEXT.format(numbers=", ".join(map(str, numbers)), target=made.value)
-        return _question(text, numbers, made, "\n", difficulty)
-
-    return make
+def _puzzle(difficulty: int, rng: Random) -> tuple[Question, object]:
+    numbers = [rng.randint(1, LARGEST_NUMBER) for _ in range(difficulty + 2)]
+    made = _expression(rng, numbers, LARGEST_TARGET)
+    text = TEXT.format(numbers=", ".join(map(str, numbers)), target=made.value)
+    return _question(text, numbers, made, "\n", difficulty)
 
 
 def _tiny(rng: Random) -> tuple[Question, object]:
@@ -128,19 +124,11 @@ demonstration = Habits(
     worked_right=0.95,
     quick_right=0.0,
     dominant=1.0,
-    quick=at_once,
     slip=_slip,
     wrong=_forgets,
 )
 
-_LEVELS = {
-    difficulty: Draws(
-        ("countdown", VERSION, difficulty),
-        SIZES if difficulty else TINY_SIZES,
-        _maker(difficulty) if difficulty else _tiny,
-    )
-    for difficulty in range(5)
-}
+_LEVELS = drawn("countdown", VERSION, _puzzle, tiny=_tiny)
 
 TASK = Task(
     name="countdown",

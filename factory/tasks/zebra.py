@@ -16,7 +16,7 @@ from factory.core.records import Row, Split, Verdict
 from factory.tasks._cache import cache_folder
 from factory.tasks._drawn import Draws, KeptDraws, Make
 from factory.tasks._gym import gym
-from factory.tasks._habits import Habits, at_once, in_style
+from factory.tasks._habits import Habits, in_style
 from factory.tasks._levels import TINY_SIZES, levelled, names_of
 from factory.tasks._style import Question
 from factory.tasks._task import Task
@@ -74,7 +74,6 @@ demonstration = Habits(
     worked_right=0.5,
     quick_right=0.5,
     dominant=0.8,
-    quick=at_once,
     slip=_another,
     wrong=_another,
 )
