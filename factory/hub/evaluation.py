@@ -16,7 +16,7 @@ from factory.benchmarks._benchmark import load_benchmark
 from factory.core.atomic import read_json
 from factory.core.errors import BadInput
 from factory.core.lora import FULL
-from factory.store.ref import Ref
+from factory.store.ref import Ref, loading_of
 from factory.store.store import Store
 
 
@@ -87,6 +87,7 @@ def _of_study(store: Store, ref: Ref) -> Matrix | None:
 
 def _loose(store: Store, ref: Ref, name: str) -> tuple[dict[tuple[str, str, int], Cell], list[str]]:
     """Cells of exactly this variant and the base's that were asked alike; and what is known of older builds of it."""
+    trained_on = (store.card(ref).get("quantization") or {}).get("kind") or FULL
     mine: dict[str, tuple[Ref, Mapping[str, Any]]] = {}
     bases: list[tuple[Ref, Mapping[str, Any]]] = []
     older = 0
@@ -94,11 +95,14 @@ def _loose(store: Store, ref: Ref, name: str) -> tuple[dict[tuple[str, str, int]
         if cell.base != ref.base:
             continue
         card = store.card(cell)
-        if card.get("variant") == name and card.get("parents") == [ref.key]:
-            mine[card["benchmark"]] = (cell, card)
-        elif card.get("variant") == name:
+        variant = loading_of(str(card.get("variant")))[0]
+        if variant == name and card.get("parents") == [ref.key]:
+            # Scored on its base loaded in several ways, what counts is the way it was trained.
+            if card["benchmark"] not in mine or _loading(card) == trained_on:
+                mine[card["benchmark"]] = (cell, card)
+        elif variant == name:
             older += 1
-        if card.get("variant") == BASE:
+        if variant == BASE:
             bases.append((cell, card))
     # Under the variant's seed: a cell scored by hand is of the seed that was said then.
     found = {(name, benchmark, ref.seed): load_cell(store, cell) for benchmark, (cell, _) in mine.items()}
@@ -121,7 +125,11 @@ def _with_more_items(own: list[dict[str, Any]], brought: list[dict[str, Any]]) -
 
 
 def _asked(card: Mapping[str, Any]) -> tuple[Any, ...]:
-    return card.get("decoding"), card.get("data"), card.get("split"), card["ref"]["seed"], card.get("quantization")
+    return card.get("decoding"), card.get("data"), card.get("split"), card["ref"]["seed"], _loading(card)
+
+
+def _loading(card: Mapping[str, Any]) -> str:
+    return str(card.get("quantization") or FULL)
 
 
 def _result(matrix: Matrix, name: str, benchmark: str, mode: Mode, effect: Effect | None) -> dict[str, Any] | None:
