@@ -64,16 +64,6 @@ def load_curves(folder: Path, variant: str, seed: int) -> list[Curve]:
         raise CorruptFile(f"{path}: not a training log ({error}); remove the adapter's folder and run again") from error
 
 
-def seconds_by_part(folder: Path) -> dict[str, float]:
-    """Seconds that one adapter's training spent on each part: generation, scoring, update; {} without a log."""
-    path = folder / METRICS
-    total: dict[str, float] = {}
-    for line in read_jsonl(path) if path.is_file() else []:
-        for part, seconds in (line.get("seconds") or {}).items():
-            total[part] = total.get(part, 0.0) + float(seconds or 0)
-    return total
-
-
 def _curve(lines: Iterable[Mapping[str, Any]], task: str, variant: str, seed: int) -> Curve:
     seen = [line for line in lines if task in line.get("tasks", {})]
     logged = [line["tasks"][task] for line in seen]

@@ -10,6 +10,7 @@ from typing import Any
 from factory.analysis.cells import Matrix, Mode, load_matrix, read_study_card
 from factory.analysis.contrast_table import print_contrasts
 from factory.analysis.contrasts import Contrast, contrasts
+from factory.analysis.costs import Cost, costs, print_costs
 from factory.analysis.joint import Group, joint_groups
 from factory.analysis.joint_json import joint_json
 from factory.analysis.joint_table import print_joint
@@ -28,24 +29,32 @@ class Overview:
         card: of the study.
         groups: adapters that share their tasks.
         asked: how they are to be compared.
+        costs: of the variants.
     """
 
     card: dict[str, Any]
     matrix: Matrix
     groups: list[Group]
     asked: Joint
+    costs: list[Cost]
 
     @cached_property
     def numbers(self) -> dict[str, Any]:
         """Everything as one JSON object: what `matrix.json` holds."""
         found = [one.to_json() for mode in self.matrix.modes() for one in self.contrasts(mode)]
-        return {**summary(self.matrix), "contrasts": found, "joint": joint_json(self.groups, self.asked)}
+        return {
+            **summary(self.matrix),
+            "contrasts": found,
+            "joint": joint_json(self.groups, self.asked),
+            "costs": [cost.to_json() for cost in self.costs],
+        }
 
     @property
     def text(self) -> str:
         """For a terminal."""
         joint = print_joint(self.groups, self.asked)
-        parts = (print_matrix(self.matrix), print_contrasts(self.matrix, self.wanted_contrasts), joint)
+        asked = print_contrasts(self.matrix, self.wanted_contrasts)
+        parts = (print_matrix(self.matrix), asked, joint, print_costs(self.costs))
         return "\n\n".join(text for text in parts if text)
 
     @property
@@ -71,4 +80,4 @@ def overview(store: Store, folder: Path) -> Overview:
     """
     card, matrix = read_study_card(folder), load_matrix(store, folder)
     asked = parse(Joint, card["study"].get("joint") or {}, f"{folder}, joint")
-    return Overview(card, matrix, joint_groups(store, card, matrix), asked)
+    return Overview(card, matrix, joint_groups(store, card, matrix), asked, costs(store, card["variants"]))

@@ -80,11 +80,15 @@ def _text(card: dict[str, Any], *, whole: bool) -> str:
     """A card as YAML: all but what is shown elsewhere, and what only `--json` has the room for."""
     import yaml
 
+    from factory.core.cost_words import in_words
+
     hidden = {"ref", "files", "parents", "inputs", "lineage", "evaluation"}
     short = {key: value for key, value in card.items() if key not in hidden and value not in (None, {}, [])}
     if not whole:
         # Of a parent only what tells it apart; `factory show PARENT` has the rest.
         short = {key: short[key] for key in ("recipe", "seed", "created") if key in short}
+    if "cost" in short:
+        short["cost"] = in_words(short["cost"])
     if isinstance(short.get("merge"), dict):
         modules = short["merge"].get("per_module", {})
         short["merge"] = {**short["merge"], "per_module": f"{len(modules)} modules, see --json"}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from factory.analysis.cells import BASE
+from factory.analysis.costs import HEADS, cells
 from factory.analysis.joint_table import reached_text
 from factory.analysis.overview import Overview, overview
 from factory.analysis.protocol import protocols
@@ -57,7 +58,7 @@ def render(store: Store, whole: Overview) -> str:
     environment.filters.update(percent=percent, signed=signed, breakable=_breakable, reached=reached_text)
     card, matrix = whole.card, whole.matrix
     variants, stages = card["variants"], card.get("stages") or {}
-    parts = view.part_seconds(store, variants)
+    parts = view.part_seconds(whole.costs)
     return environment.get_template(TEMPLATE).render(
         study=card["study"],
         embedded=view.is_embedded(str(card["study"].get("base", ""))),
@@ -71,7 +72,8 @@ def render(store: Store, whole: Overview) -> str:
         interference_maps=interference_maps(store, variants),
         stages=stages,
         stage_figure=figures.stage_bars(stages) if stages else "",
-        parts=parts,
+        costs=[(cost.variant, cells(cost)) for cost in whole.costs],
+        cost_heads=HEADS,
         part_figure=figures.part_bars(parts) if parts else "",
         cards=view.card_views(store, variants),
         examples=view.example_views(matrix),

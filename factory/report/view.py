@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from factory.analysis.cells import BASE, Matrix, Mode
-from factory.analysis.curves import Curve, load_curves, seconds_by_part
+from factory.analysis.costs import Cost
+from factory.analysis.curves import Curve, load_curves
 from factory.analysis.notes import is_about_nothing, notes
 from factory.analysis.shares import declared, shares, told
 from factory.analysis.statistics import Estimate
 from factory.analysis.table import decoding_line
 from factory.analysis.transfer import Effect, changes, interference, retention, transfer
+from factory.core.cost_words import in_words
 from factory.report import figures
 from factory.report.examples import Example, examples
 from factory.store.ref import Ref
@@ -106,14 +108,10 @@ def curve_views(store: Store, variants: Sequence[Mapping[str, Any]]) -> list[Cur
     return views
 
 
-def part_seconds(store: Store, variants: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
-    """Seconds by part of training for each adapter, summed over seeds."""
-    total: dict[str, dict[str, float]] = {}
-    for entry in _stored(variants):
-        for part, seconds in seconds_by_part(store.path(Ref(**entry["ref"]))).items():
-            own = total.setdefault(entry["name"], {})
-            own[part] = own.get(part, 0.0) + seconds
-    return total
+def part_seconds(costs: Sequence[Cost]) -> dict[str, dict[str, float]]:
+    """Seconds by part of training for each adapter that tells them, mean over seeds."""
+    told = {cost.variant: {part: each for part, each in cost.seconds.items() if each is not None} for cost in costs}
+    return {variant: parts for variant, parts in told.items() if parts}
 
 
 def card_views(store: Store, variants: Sequence[Mapping[str, Any]]) -> list[CardView]:
@@ -172,7 +170,7 @@ def _facts(ref: Ref, card: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("weights", _short(card.get("weights"))),
         ("rank", _short(card.get("rank"))),
         ("energy kept", _short(card.get("energy_kept"))),
-        ("cost", ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in cost.items() if _is_plain(value))),
+        ("cost", ", ".join(f"{name} {value}" for name, value in in_words(cost).items() if _is_plain(value))),
         ("made", _short(card.get("created"))),
         ("code", _short(card.get("code"))),
         ("packages", ", ".join(f"{name} {number}" for name, number in (card.get("versions") or {}).items() if number)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-PARTS = ("generation", "scoring", "update")
+from factory.core.cost_words import PARTS
 
 
 def cost_of(lines: Sequence[Mapping[str, Any]], before: Mapping[str, Any]) -> dict[str, Any]:

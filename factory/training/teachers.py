@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -40,11 +40,11 @@ def taught_by(work: Work, teachers: Mapping[str, str], divergence: float) -> Tau
     names = {task: teacher for task, teacher in teachers.items() if task in work.pools}
     teacher = Teachers.load(work, names, {prompt: task for (task, _), prompt in ids.items()})
 
-    def tasks_of(step: int, logs: Mapping[str, Any]) -> dict[str, Any]:
-        # TRL tells the mean length alone.
-        mean = float(logs.get("completions/mean_length") or 0.0)
-        counts = Counter(task for task, _ in rows[step - 1])
-        return {task: task_entry(count, round(count * mean), count) for task, count in counts.items()}
+    def tasks_of(step: int, lengths: Sequence[int]) -> dict[str, Any]:
+        own: dict[str, list[int]] = {}
+        for (task, _), length in zip(rows[step - 1], lengths, strict=True):
+            own.setdefault(task, []).append(length)
+        return {task: task_entry(len(each), sum(each), len(each)) for task, each in own.items()}
 
     prompts = [_prompt(work, task, row) for task, row in flat]
     model = follow(work, prompts, teacher, divergence, tasks_of)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,10 +12,8 @@ from factory.training.checkpoints import newest
 from factory.training.lesson import Work
 from factory.training.lora import lora_config, settle
 from factory.training.metrics import MetricsFile
-from factory.training.step_log import step_log
+from factory.training.step_log import Tasks, Written, step_log
 from factory.training.trl_door import shared_options
-
-Tasks = Callable[[int, dict[str, Any]], dict[str, Any]]
 
 
 def imitate(work: Work, sequences: Sequence[dict[str, list[int]]], tasks_of: Tasks) -> Any:
@@ -45,7 +44,7 @@ def imitate(work: Work, sequences: Sequence[dict[str, list[int]]], tasks_of: Tas
             callbacks=[callback],
         )
 
-    return _run(work, make, tasks_of)
+    return _run(work, make, tasks_of, Written())
 
 
 def follow(work: Work, prompts: Sequence[Any], teacher: Any, beta: float, tasks_of: Tasks) -> Any:
@@ -65,6 +64,18 @@ def follow(work: Work, prompts: Sequence[Any], teacher: Any, beta: float, tasks_
     from datasets import Dataset
     from trl import DistillationConfig, DistillationTrainer
 
+    written = Written()
+
+    class Follower(DistillationTrainer):  # type: ignore[misc]
+        """TRL's; it tells how long each completion is, of which TRL logs the mean, and how long writing took."""
+
+        def _generate(self, prompts: list[Any]) -> Any:
+            start = time.monotonic()
+            given = super()._generate(prompts)
+            written.lengths += [len(ids) for ids in given[1]]
+            written.seconds += time.monotonic() - start
+            return given
+
     def make(shared: dict[str, Any], callback: Any) -> Any:
         own = {
             "beta": beta,
@@ -72,7 +83,7 @@ def follow(work: Work, prompts: Sequence[Any], teacher: Any, beta: float, tasks_
             "max_completion_length": work.recipe.max_completion_length,
             "shuffle_dataset": False,
         }
-        return DistillationTrainer(
+        return Follower(
             model=work.model,
             teacher_model=teacher,
             args=DistillationConfig(**{**shared, **own, **work.recipe.trl}),
@@ -82,10 +93,10 @@ def follow(work: Work, prompts: Sequence[Any], teacher: Any, beta: float, tasks_
             callbacks=[callback],
         )
 
-    return _run(work, make, tasks_of)
+    return _run(work, make, tasks_of, written)
 
 
-def _run(work: Work, make: Callable[[dict[str, Any], Any], Any], tasks_of: Tasks) -> Any:
+def _run(work: Work, make: Callable[[dict[str, Any], Any], Any], tasks_of: Tasks, written: Written) -> Any:
     from transformers import PrinterCallback
     from transformers.utils import logging
 
@@ -97,7 +108,7 @@ def _run(work: Work, make: Callable[[dict[str, Any], Any], Any], tasks_of: Tasks
     metrics = MetricsFile(work.metrics_path, start[1] if start else 0)
     shared = shared_options(work.recipe, checkpoints, work.seed, work.recipe.prompts_per_step)
     try:
-        trainer = make(shared, step_log(work, metrics, tasks_of))
+        trainer = make(shared, step_log(work, metrics, tasks_of, written))
     except (TypeError, ValueError) as error:
         raise BadInput(f"the trainer refuses the recipe: {error}") from error
     settle(trainer.model, work.recipe.lora)
