@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -66,7 +67,7 @@ def user_file(package: str, name: str) -> Path | None:
 
 def names(package: str) -> list[str]:
     """The names of all plug-ins of a package, sorted, without importing any of them."""
-    points = {point.name for point in entry_points(group=package)}
+    points = {point.name for point in _points(package)}
     return sorted({*_files(_own_folder(package)), *_user_files(package), *points})
 
 
@@ -82,7 +83,7 @@ def load(package: str, name: str, *, kind: str, where: str = "") -> ModuleType:
         return _load_file(package, name, user)
     if name in _files(_own_folder(package)):
         return importlib.import_module(f"{package}.{name}")
-    for point in entry_points(group=package):
+    for point in _points(package):
         if point.name == name:
             return _load_point(point)
     raise UnknownName(kind, name, names(package), where)
@@ -98,8 +99,19 @@ def source_digest(package: str, name: str) -> str | None:
         return file_digest(user)
     if name in _files(_own_folder(package)):
         return None
-    points = [point for point in entry_points(group=package) if point.name == name]
+    points = [point for point in _points(package) if point.name == name]
     return f"{points[0].dist.name} {points[0].dist.version}" if points and points[0].dist else None
+
+
+def _points(package: str) -> tuple[EntryPoint, ...]:
+    return _points_on(package, tuple(sys.path))
+
+
+@cache
+def _points_on(package: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    """What the distributions on a path offer; reading all their metadata takes a tenth of a second, so it is kept."""
+    del path
+    return tuple(entry_points(group=package))
 
 
 def _load_point(point: EntryPoint) -> ModuleType:
