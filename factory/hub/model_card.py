@@ -141,16 +141,19 @@ def _training(card: Mapping[str, Any]) -> dict[str, str]:
     recipe, versions = card.get("recipe") or {}, card.get("versions") or {}
     if not recipe.get("strategy"):
         return {}
-    lora = recipe.get("lora") or {}
+    lora, strategy = recipe.get("lora") or {}, recipe["strategy"]
+    samples, rewarded = strategy not in ("sft", "distil"), strategy not in _WAYS
     found = {
-        "method": f"{_WAYS.get(recipe['strategy'], 'GRPO')}, strategy `{recipe['strategy']}`",
+        "method": f"{_WAYS.get(strategy, 'GRPO')}, strategy `{strategy}`",
         "trainer": f"TRL {versions['trl']}" if versions.get("trl") else None,
         "optimizer steps": card.get("steps") or recipe.get("max_steps"),
         "prompts a step": recipe.get("prompts_per_step"),
-        "completions a prompt": recipe.get("num_generations"),
+        "completions a prompt": recipe.get("num_generations") if samples else None,
         "learning rate": recipe.get("learning_rate"),
-        "KL weight": recipe.get("beta"),
-        "rewards": ", ".join(f"{part} {weight:g}" for part, weight in (recipe.get("rewards") or {}).items()),
+        "KL weight": recipe.get("beta") if rewarded else None,
+        "rewards": ", ".join(f"{part} {weight:g}" for part, weight in (recipe.get("rewards") or {}).items())
+        if rewarded
+        else None,
         "LoRA": f"rank {lora['r']}, alpha {lora.get('lora_alpha', lora['r']):g}" if lora.get("r") else None,
         "base loaded in": recipe["quantization"] if recipe.get("quantization") not in (None, FULL) else None,
         "seed": card.get("seed"),

@@ -124,6 +124,22 @@ def test_a_row_without_its_base_can_be_drawn():
     assert results_png([result], "adapter:x").startswith(b"\x89PNG")
 
 
+def test_what_was_not_trained_with_grpo_is_not_called_so(store, tmp_path):
+    root, refs = store
+    path = root / refs["math"].folder / "card.json"
+    card = json.loads(path.read_text())
+    card["recipe"]["strategy"] = "sft"
+    path.write_text(json.dumps(card))
+    for name in ("math", "merge"):
+        assemble(Store(root), refs[name], Target(f"me/{name}", BASE), tmp_path / name)
+    made = {name: ModelCard.load(tmp_path / name / "README.md") for name in ("math", "merge")}
+    assert {"sft", "grpo"} & set(made["math"].data.tags) == {"sft"}
+    assert {"sft", "grpo"} <= set(made["merge"].data.tags)
+    assert "trained with SFT on tiny_math" in made["math"].text
+    assert not re.search("GRPO|KL weight|rewards", made["math"].text)
+    assert "(trained with GRPO, SFT)" in made["merge"].text
+
+
 def test_an_older_evaluation_is_called_out_of_date(kept_store, tmp_path, monkeypatch):
     import small_store
 
