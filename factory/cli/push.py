@@ -52,7 +52,8 @@ def command(
       factory push --study embedded --repo me/embedded --public
     """
     from factory.core.errors import BadInput
-    from factory.hub.push import Options, find_finished, push
+    from factory.hub.push import find_finished, push
+    from factory.hub.staging import Options
     from factory.hub.study import variants_of_study
     from factory.store.store import Store
 
