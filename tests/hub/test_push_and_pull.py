@@ -145,7 +145,8 @@ def test_a_dry_run_writes_the_folder_and_changes_nothing(run, hub, store, tmp_pa
     push(run, root, *arguments)
     template = tmp_path / "other.md.j2"
     template.write_text('{% extends "model_card.md.j2" %}{% block limits %}Nothing is known.{% endblock %}')
-    again = push(run, root, *arguments, "--dry-run", "--template", template)["repositories"][1]
+    again = push(run, root, "math", "--repo", "me/math", "--base", "me/tiny", "--dry-run", "--template", template)
+    (again,) = again["repositories"]
     assert again["changed"] == ["README.md"] and again["added"] == []
     assert "+Nothing is known." in again["changes"] and "-It was trained on the tasks" in again["changes"]
 
@@ -164,9 +165,9 @@ def test_what_changed_is_one_commit_of_just_that(run, hub, store):
 
 def test_open_what_was_private_is_said_and_left(run, hub, store):
     root, _ = store
-    push(run, root, "math", "--repo", "me/math", "--with-base", "me/tiny")
-    result = push(run, root, "math", "--repo", "me/math", "--base", "me/tiny", "--public")
-    assert hub.repos["model", "me/math"].private
+    push(run, root, "base", "--repo", "me/tiny")
+    result = push(run, root, "base", "--repo", "me/tiny", "--public")
+    assert hub.repos["model", "me/tiny"].private
     assert result["warnings"] == [
-        "'me/math' is private and stays so, --public is for new ones; 'hf repos settings me/math --public' opens it"
+        "'me/tiny' is private and stays so, --public is for new ones; 'hf repos settings me/tiny --public' opens it"
     ]
