@@ -20,7 +20,9 @@ from factory.cli._options import emit, json_option, store_option
 @click.option("--collection", metavar="TITLE", help="Put it into this collection of yours, made if needed.")
 @click.option("--with-base", metavar="USER/NAME", help="Push the base there first, and name it as the base.")
 @click.option(
-    "--base", metavar="B", help="The base, where the store does not have it: a folder, or a hub id[@revision]."
+    "--base",
+    metavar="B",
+    help="The base: a hub id[@revision] that has it already, or a folder where the store has not.",
 )
 @click.option("--license", "licence", metavar="ID", help="Of what is published (apache-2.0); default: the base's.")
 @click.option(
