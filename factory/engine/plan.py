@@ -17,6 +17,7 @@ from factory.core.lora import FULL, Quantization
 from factory.core.recipes import AdapterRecipe, EmbeddedRecipe
 from factory.core.study import Decoding, MergeSpec, Study
 from factory.engine import contamination, estimate
+from factory.engine.given import digest_of_demonstrations
 from factory.engine.teachers import Teacher, find_teacher, in_order, teachers_of
 from factory.evaluation import score
 from factory.models.bases import Base, embedded_seed, outside_base
@@ -188,6 +189,9 @@ def plan_adapter(
     Args:
         keep_every: after so many steps the adapter is kept as it is then.
         teachers: by the name the recipe gives them.
+
+    Raises:
+        BadInput: a file of demonstrations is not there.
     """
     made = base[1]
     where = replace(base[0], quantization=recipe.quantization or FULL)
@@ -199,6 +203,9 @@ def plan_adapter(
     if teachers:
         key = key_of(key, "teachers", {name: teacher.key for name, teacher in teachers.items()})
         spec["teachers"] = {name: {"path": one.path, "key": one.key} for name, one in teachers.items()}
+    given = digest_of_demonstrations(recipe, f"adapter {name}")
+    if given is not None:
+        key = key_of(key, "demonstrations", given)
     if keep_every is not None:
         # Not the recipe's: what is trained is the same, bit by bit; only more of it is kept.
         key, spec = key_of(key, "keep", keep_every), {**spec, "keep_every": keep_every}

@@ -72,8 +72,9 @@ def from_file(path: Path, pools: Mapping[str, Pool]) -> list[Demonstration]:
         keys = [(key, str(line[key])) for key in ("id", "prompt") if key in line]
         task, place = next((places[key] for key in keys if key in places), ("", -1))
         if place < 0 or line.get("task", task) != task:
-            named = ", ".join(f"{key} {value[:60]!r}" for key, value in keys) or "neither 'id' nor 'prompt'"
-            raise BadInput(f"{where}: {named} is no training row of {', '.join(pools)}")
+            named = ", ".join(f"{key} {value[:60]!r}" for key, value in keys)
+            told = f"{named} is no training row of {', '.join(pools)}" if named else "has neither 'id' nor 'prompt'"
+            raise BadInput(f"{where}: {told}")
         found.append(Demonstration(task, place, line["completion"], where))
     missing = [task for task in pools if not any(one.task == task for one in found)]
     if missing:

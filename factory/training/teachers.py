@@ -104,7 +104,7 @@ class Teachers:
                          for ids, mask in zip(input_ids, attention_mask, strict=True)]  # fmt: skip
                 for name in dict.fromkeys(names):
                     chosen = [place for place, one in enumerate(names) if one == name]
-                    self.model.set_adapter(name)
+                    self.model.set_adapter(name, inference_mode=True)
                     kwargs.pop("logits_to_keep", None)
                     part = base.base_model(
                         input_ids=input_ids[chosen], attention_mask=attention_mask[chosen], **kwargs
