@@ -95,7 +95,7 @@ def watch(clock: Clock) -> None:
     Trainer.log = logged
 
 
-def run_ours(recipe: Any, base: Path, folder: Path, seed: int) -> list[float]:
+def run_ours(recipe: Any, base: Path, folder: Path, seed: int, **more: Any) -> list[float]:
     """The job that `factory train` runs; gives each step's share of correct completions."""
     from factory.core.atomic import read_jsonl
     from factory.core.progress import silent
@@ -106,9 +106,15 @@ def run_ours(recipe: Any, base: Path, folder: Path, seed: int) -> list[float]:
     spec = {
         "recipe": recipe.model_dump(), "seed": seed, "data": None,
         "base": {"label": "embedded", "path": str(base), "revision": None, "hash": "perf"},
+        **more,
     }  # fmt: skip
     out = build_adapter(Store(folder), Ref("perf", "adapter", "perf", seed, "0" * 16), spec, silent)
     return [line["tasks"]["tiny_math"]["components"]["correct"] for line in read_jsonl(out / "metrics.jsonl")]
+
+
+def run_two(recipe: Any, base: Path, folder: Path, seed: int) -> list[float]:
+    """The job of `factory train --processes 2`."""
+    return run_ours(recipe, base, folder, seed, processes=2)
 
 
 def run_plain(recipe: Any, base: Path, folder: Path, seed: int) -> list[float]:
@@ -171,7 +177,7 @@ def learning(base: Path, work: Path, seeds: int = 3, last: int = 10) -> None:
     recipe = adapter_recipe("math")
     samples = recipe.max_steps * recipe.prompts_per_step * recipe.num_generations
     print(f"share of correct completions, last {last} of {recipe.max_steps} steps ({samples} samples), by seed")
-    for name, run in RUNS.items():
+    for name, run in {**RUNS, "2 processes": run_two}.items():
         ends = []
         for seed in range(seeds):
             folder = work / f"learning-{name}-{seed}"

@@ -183,15 +183,17 @@ def plan_adapter(
     gate: Ref | None = None,
     keep_every: int | None = None,
     teachers: Mapping[str, Teacher] | None = None,
+    processes: int = 1,
 ) -> Ref:
     """The job that trains one adapter, after a gate and its teachers if there are any.
 
     Args:
         keep_every: after so many steps the adapter is kept as it is then.
         teachers: by the name the recipe gives them.
+        processes: that train it together; they sample other completions than one does.
 
     Raises:
-        BadInput: a file of demonstrations is not there.
+        BadInput: a file of demonstrations is not there, or processes that cannot share a step.
     """
     made = base[1]
     where = replace(base[0], quantization=recipe.quantization or FULL)
@@ -206,6 +208,13 @@ def plan_adapter(
     given = digest_of_demonstrations(recipe, f"adapter {name}")
     if given is not None:
         key = key_of(key, "demonstrations", given)
+    if processes > 1:
+        if recipe.prompts_per_step % processes:
+            raise BadInput(
+                f"adapter {name}: {processes} processes cannot share prompts_per_step {recipe.prompts_per_step} "
+                "evenly; give a number that divides it"
+            )
+        key, spec = key_of(key, "processes", processes), {**spec, "processes": processes}
     if keep_every is not None:
         # Not the recipe's: what is trained is the same, bit by bit; only more of it is kept.
         key, spec = key_of(key, "keep", keep_every), {**spec, "keep_every": keep_every}

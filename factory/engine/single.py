@@ -57,8 +57,9 @@ def build_base(store: Path, seed: int) -> dict[str, Any]:
 
 
 def plan_adapters(
-    store: Path, names: Sequence[str], base: str, seed: int, settings: Sequence[str], data: Path | None
-) -> Single:
+    store: Path, names: Sequence[str], base: str, seed: int, settings: Sequence[str], data: Path | None,
+    processes: int = 1,
+) -> Single:  # fmt: skip
     """Adapters by recipe name, with overrides for all of them.
 
     Raises:
@@ -77,7 +78,9 @@ def plan_adapters(
     for name in in_order(recipes):
         told = f"adapter {name}"
         teachers = {text: find_teacher(text, made, place, where[0], told) for text in teachers_of(recipes[name])}
-        made[name] = plan_adapter(plan, name, recipes[name], where, seed, source, teachers=teachers)
+        made[name] = plan_adapter(
+            plan, name, recipes[name], where, seed, source, teachers=teachers, processes=processes
+        )
     return Single(place, plan, [made[name] for name in recipes])
 
 

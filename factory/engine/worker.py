@@ -6,12 +6,10 @@ some jobs do. It dies with its parent, whatever kills that.
 
 from __future__ import annotations
 
-import ctypes
 import importlib
 import os
 import signal
 import sys
-import threading
 import time
 import traceback
 from multiprocessing.connection import Connection
@@ -20,11 +18,11 @@ from typing import Any
 
 from factory.core import discover
 from factory.core.errors import FactoryError, one_line
+from factory.core.parent import die_with
 from factory.store.ref import Ref
 from factory.store.store import Store
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")
-PR_SET_PDEATHSIG = 1
 REPORT_EVERY_SECONDS = 0.2
 
 
@@ -76,19 +74,6 @@ class _Reporter:
         if time.monotonic() - self._last > REPORT_EVERY_SECONDS or done in (0.0, 1.0):
             self._last = time.monotonic()
             self._pipe.send(("progress", self._index, text, done))
-
-
-def die_with(parent: int) -> None:
-    """End this process when its parent ends: by the kernel on Linux, by looking elsewhere."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 if __name__ == "__main__":

@@ -16,8 +16,10 @@ import numpy as np
 from factory.core.hashing import seed_from
 from factory.core.records import Row, Verdict
 from factory.rewards import Pool, Scorer
+from factory.training import ranks
 from factory.training.groups import Group
 from factory.training.queues import Queues, Range
+from factory.training.ranks import gathered, share
 from factory.training.selection import Selected
 from factory.training.strategy import Strategy
 
@@ -69,8 +71,12 @@ class Filler:
         self._queues = Queues({task: pool.rows for task, pool in self.pools.items()}, self.seed)
 
     def __call__(self, prompts: list[Any], trainer: Any) -> dict[str, Any]:
-        """Groups for as many rows as there are `prompts`, whatever these say; see TRL's `rollout_func`."""
-        size = len(prompts) // self.group
+        """Groups for as many rows as there are `prompts`, whatever these say; see TRL's `rollout_func`.
+
+        Of several ranks each gets its part of one step, whole groups.
+        """
+        local = len(prompts) // self.group
+        size = local * ranks.size()
         number = trainer.state.global_step
         self.step = step = Step(Selected([]), {})
         # A generator of its own for each step: a resumed run needs no more than the step's number.
@@ -83,6 +89,8 @@ class Filler:
         step.padding = self._padding(step.selected, size)
         groups = [*step.selected.groups, *step.padding]
         counted = [True] * len(step.selected.groups) + [not step.selected.groups] * len(step.padding)
+        own = slice(ranks.rank() * local, (ranks.rank() + 1) * local)
+        groups, counted = groups[own], counted[own]
         return {
             "prompt_ids": [group.prompt_ids for group in groups for _ in group.completion_ids],
             "completion_ids": [ids for group in groups for ids in group.completion_ids],
@@ -98,7 +106,7 @@ class Filler:
         }
 
     def _groups(self, counts: Mapping[str, int], within: Mapping[str, Range], trainer: Any) -> list[Group]:
-        """Sample and verify groups for so many rows of each task."""
+        """Sample and verify groups for so many rows of each task, shared out among the ranks; each has all of them."""
         assert self.step is not None
         start = time.monotonic()
         rows = [
@@ -107,17 +115,18 @@ class Filler:
             if count
             for index in self._queues.draw(task, count, within.get(task))
         ]
-        prompts = [self.tokens(self.pools[task].rows[index]) for task, index in rows]
-        sampled = self.sample(trainer, prompts)
+        own = share(rows)
+        prompts = [self.tokens(self.pools[task].rows[index]) for task, index in own]
+        sampled = self.sample(trainer, prompts) if prompts else []
         generated = time.monotonic()
         groups = []
-        for (task, index), prompt, completions in zip(rows, prompts, sampled, strict=True):
+        for (task, index), prompt, completions in zip(own, prompts, sampled, strict=True):
             verdicts: list[Verdict] = self.scorer.verdicts(task, index, self.texts(completions))
             rewards = [self.scorer.reward(task, verdict) for verdict in verdicts]
             groups.append(Group(task, index, prompt, completions, verdicts, rewards))
         self.step.generation_seconds += generated - start
         self.step.scoring_seconds += time.monotonic() - generated
-        return groups
+        return gathered(groups)
 
     @staticmethod
     def _padding(selected: Selected, size: int) -> list[Group]:

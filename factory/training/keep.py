@@ -16,6 +16,7 @@ from factory.store.points import place
 from factory.store.tensors import TensorReader, all_finite
 from factory.store.write_adapter import write_adapter
 from factory.training.lora import ADAPTER, plain_factors
+from factory.training.ranks import rank
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Keeper:
 
     def __call__(self, model: Any, step: int) -> None:
         """After step `step`, from 1."""
-        if self.every is None or step % self.every or step >= self.last:
+        if self.every is None or step % self.every or step >= self.last or rank():
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         built = Path(mkdtemp(prefix="half-", dir=self.folder))

@@ -25,7 +25,9 @@ def lean(trainer: type) -> type:
             self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
         ) -> Any:
             if self.model.training and _may_drop(self):
-                inputs = teaching(inputs)
+                # TRL gathers one figure a row, so all processes keep as many as the one that needs most.
+                count = (inputs["advantages"] != 0).sum()
+                inputs = teaching(inputs, int(self.accelerator.gather(count).max()))
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
 
         def _get_per_token_logps_and_entropies(
@@ -57,19 +59,19 @@ def lean(trainer: type) -> type:
     return Lean
 
 
-def teaching(inputs: dict[str, Any]) -> dict[str, Any]:
-    """The rows of a micro-batch whose advantage is not 0, and one at least, without the padding that only others need.
+def teaching(inputs: dict[str, Any], at_least: int = 1) -> dict[str, Any]:
+    """The rows of a micro-batch whose advantage is not 0, without the padding that only others need.
 
     Args:
         inputs: TRL's: `prompt_ids`, `prompt_mask`, `completion_ids`, `completion_mask`, `advantages` and more, all with
             the rows first; scalars stay.
+        at_least: rows to keep, of those without advantage if need be; one is always kept.
     """
-    import torch
-
     keep = inputs["advantages"] != 0
     if keep.ndim > 1 or keep.all():
         return inputs
-    rows = keep.nonzero()[:, 0] if keep.any() else torch.zeros(1, dtype=torch.long, device=keep.device)
+    count = max(int(keep.sum()), at_least, 1)
+    rows = keep.int().argsort(descending=True, stable=True)[:count].sort().values
     part = {name: value[rows] if getattr(value, "ndim", 0) else value for name, value in inputs.items()}
     width = inputs["completion_ids"].size(1)
     prompt = int(part["prompt_mask"].sum(-1).max())

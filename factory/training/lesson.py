@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from factory.core.recipes import AdapterRecipe
 from factory.core.records import Row
 from factory.rewards import Pool, Scorer
+from factory.training.ranks import rank
 
 if TYPE_CHECKING:
     from factory.training.strategy import Strategy
@@ -50,8 +51,8 @@ class Work:
 
     @property
     def metrics_path(self) -> Path:
-        """The metrics file."""
-        return self.state / "metrics.jsonl"
+        """The metrics file: of rank 0, or one of its own by which another rank knows when to stop."""
+        return self.state / (f"metrics-rank{rank()}.jsonl" if rank() else "metrics.jsonl")
 
 
 @dataclass(frozen=True)

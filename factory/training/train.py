@@ -20,12 +20,15 @@ from factory.store.ref import Ref
 from factory.store.store import Store
 from factory.tasks._find import find_task
 from factory.tasks._task import Source
+from factory.training import ranks
+from factory.training.checkpoints import newest
 from factory.training.cost import cost_of
 from factory.training.grpo import Grpo
 from factory.training.keep import Keeper, read_back, write_peft
 from factory.training.lesson import Work
 from factory.training.lora import has_moved
 from factory.training.preflight import check_golds
+from factory.training.processes import train_in_processes
 from factory.training.strategy import sizes_of
 
 VERSION = 3
@@ -38,14 +41,24 @@ def build_adapter(store: Store, ref: Ref, spec: dict[str, Any], report: Report) 
 
     `spec` holds `recipe` (an `AdapterRecipe`), `seed`, `base` (`Base.to_json`), `data` (the source); for a learning
     curve `keep_every`: the steps after which the adapter is kept as it is then; for distillation `teachers`: `path` and
-    `key` of each, by the name the recipe gives it.
+    `key` of each, by the name the recipe gives it; for more than one process on this machine `processes`.
     """
     recipe = parse(AdapterRecipe, spec["recipe"], f"adapter {ref.name}")
 
     def make(out: Path, state: Path) -> dict[str, Any]:
-        return _train(recipe, spec, (out, state), report)
+        if (processes := spec.get("processes", 1)) > 1:
+            (state / CHECKPOINTS).mkdir(exist_ok=True)
+            newest(state / CHECKPOINTS, belongs_to(spec))  # cleared of halves before several look at once
+            return train_in_processes(processes, spec, (out, state), report)
+        return train_here(recipe, spec, (out, state), report)
 
     return store.build(ref, make)
+
+
+def belongs_to(spec: dict[str, Any]) -> dict[str, Any]:
+    """What the checkpoints of a job are checkpoints of."""
+    of = {"recipe": spec["recipe"], "seed": spec["seed"], "base": spec["base"]["hash"]}
+    return {**of, "processes": spec["processes"]} if "processes" in spec else of
 
 
 def pools_of(recipe: AdapterRecipe, source: Source) -> dict[str, Pool]:
@@ -64,7 +77,16 @@ def pools_of(recipe: AdapterRecipe, source: Source) -> dict[str, Pool]:
     return pools
 
 
-def _train(recipe: AdapterRecipe, spec: dict[str, Any], folders: tuple[Path, Path], report: Report) -> dict[str, Any]:
+def train_here(
+    recipe: AdapterRecipe, spec: dict[str, Any], folders: tuple[Path, Path], report: Report
+) -> dict[str, Any]:
+    """Train in this process, into the folders `out` and `state`; gives the adapter's part of the card.
+
+    Where several train together, rank 0 alone writes `out`, and the others give nothing.
+
+    Raises:
+        BadInput: a strategy that trains in one process alone.
+    """
     from factory.models.chat import prompt_ids
     from factory.models.load import device, load_model, load_tokenizer, one_thread
     from factory.models.quantize import described
@@ -76,6 +98,8 @@ def _train(recipe: AdapterRecipe, spec: dict[str, Any], folders: tuple[Path, Pat
     source = Source.from_json(spec.get("data"))
     pools = pools_of(recipe, source)
     strategy = load("factory.training.strategies", recipe.strategy, kind="strategy").build(recipe, sizes_of(pools))
+    if strategy.lesson is not None and ranks.size() > 1:
+        raise BadInput(f"strategy '{recipe.strategy}' trains in one process; leave --processes out")
     scorer = Scorer(pools, recipe.rewards, recipe.unscorable_limit)
     check_golds(pools, scorer)
     tokenizer = load_tokenizer(base["path"], base.get("revision"))
@@ -104,9 +128,11 @@ def _train(recipe: AdapterRecipe, spec: dict[str, Any], folders: tuple[Path, Pat
         on_step=on_step,
         say=lambda text: report(text, 0.0),
         keep=Keeper(state / KEPT, base, spec.get("keep_every"), recipe.max_steps),
-        of={"recipe": spec["recipe"], "seed": spec["seed"], "base": base["hash"]},
+        of=belongs_to(spec),
     )
     taught = (strategy.lesson or Grpo()).teach(work)
+    if ranks.rank():
+        return {}
     write_peft(taught.model, out, base)
     read_back(out)
     moved = has_moved(taught.model)
@@ -133,6 +159,7 @@ def _train(recipe: AdapterRecipe, spec: dict[str, Any], folders: tuple[Path, Pat
             for name, pool in pools.items()
         },
         "trained_tasks": recipe.tasks,
+        "processes": ranks.size(),
         "warning": NO_SIGNAL if not moved else taught.stopped,
         "steps": lines[-1]["step"],
         "metrics": {"first": lines[0]["tasks"], "last": lines[-1]["tasks"]},

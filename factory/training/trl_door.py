@@ -10,6 +10,7 @@ from typing import Any
 from factory.core.atomic import read_json
 from factory.core.errors import BadInput
 from factory.core.recipes import AdapterRecipe
+from factory.training import ranks
 from factory.training.checkpoints import newest
 from factory.training.filler import Filler
 from factory.training.improvement import Improvement
@@ -85,7 +86,15 @@ def shared_options(recipe: AdapterRecipe, output: Path | str, seed: int, sequenc
     clash = sorted(OWN_OPTIONS & recipe.trl.keys())
     if clash:
         raise BadInput(f"trl: '{clash[0]}' is set by the recipe itself; use the recipe's own field")
-    each = recipe.per_device_train_batch_size or sequences
+    if recipe.prompts_per_step % ranks.size():
+        raise BadInput(
+            f"prompts_per_step {recipe.prompts_per_step} is not shared evenly by {ranks.size()} processes; "
+            "give each as many whole groups as the others"
+        )
+    local = sequences // ranks.size()
+    each = min(recipe.per_device_train_batch_size or local, local)
+    if local % each:
+        raise BadInput(f"per_device_train_batch_size {each} does not divide a process's {local} completions of a step")
     cpu = not torch.cuda.is_available()
     return {
         "output_dir": str(output),
@@ -93,7 +102,7 @@ def shared_options(recipe: AdapterRecipe, output: Path | str, seed: int, sequenc
         "data_seed": seed,
         "max_steps": recipe.max_steps,
         "per_device_train_batch_size": each,
-        "gradient_accumulation_steps": sequences // each,
+        "gradient_accumulation_steps": local // each,
         "learning_rate": recipe.learning_rate,
         "lr_scheduler_type": "constant",
         "report_to": recipe.report_to or "none",

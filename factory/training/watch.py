@@ -9,6 +9,7 @@ from typing import Any
 
 from factory.core.atomic import write_json
 from factory.core.recipes import Stop
+from factory.training import ranks
 from factory.training.checkpoints import seal
 from factory.training.filler import Filler
 from factory.training.groups import Group
@@ -63,8 +64,10 @@ def watcher(
         def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             metrics.sync()
             folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-            write_json(folder / STATE, filler.state())
-            seal(folder, of)
+            ranks.wait_for_all()  # each rank has its random state in there
+            if ranks.rank() == 0:
+                write_json(folder / STATE, filler.state())
+                seal(folder, of)
 
     return Watcher()
 

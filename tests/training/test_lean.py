@@ -126,6 +126,9 @@ def test_rows_without_advantage_are_left_out_with_the_padding_only_they_need():
     assert part["tool_mask"].shape == part["completion_mask"].shape == (4, 5)
     assert part["num_items_in_batch"] == mask.sum()
     assert len(teaching({**inputs, "advantages": torch.zeros(6)})["advantages"]) == 1
+    more = teaching(inputs, 5)["advantages"]
+    assert len(more) == 5
+    assert int((more != 0).sum()) == int(keep.sum())
     assert teaching({**inputs, "advantages": torch.ones(6)})["completion_ids"] is completions
 
 
