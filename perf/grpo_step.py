@@ -195,6 +195,7 @@ def main() -> None:
     parser.add_argument("--learning", action="store_true", help="also compare what is learned, over three seeds")
     parser.add_argument("--store", type=Path, default=Path("store"), help="where the embedded base is, or is made")
     asked = parser.parse_args()
+    sys.stdout.reconfigure(line_buffering=True)
     one_thread()
     base = base_in(asked.store)
     with tempfile.TemporaryDirectory() as folder:

@@ -28,6 +28,7 @@ from factory.store.store import Store
 from factory.tasks._find import find_task, source_digest
 from factory.tasks._task import Source
 from factory.training import train, warmup
+from factory.training.samplers import check_sampler
 from factory.training.strategy import declared_sizes
 
 STAGES = ("check", "base", "adapters", "merges", "matrix", "report")
@@ -112,10 +113,11 @@ def check_recipe(name: str, recipe: AdapterRecipe, source: Source) -> None:
 
     Raises:
         UnknownName: a task, strategy or reward component that does not exist.
-        BadInput: shares or rewards that make no sense, rows that cannot be had.
+        BadInput: shares or rewards that make no sense, rows or a sampler that cannot be had.
     """
     where = f"adapter {name}"
     check_quantization(recipe.quantization or FULL, where)
+    check_sampler(recipe.trl, where)
     tasks = [find_task(task, where) for task in recipe.tasks]
     strategy = discover.load("factory.training.strategies", recipe.strategy, kind="strategy", where=where)
     strategy.build(recipe, declared_sizes({task.name: task for task in tasks}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -65,6 +66,8 @@ def plan_adapters(
     Raises:
         UnknownName, BadInput: what is wrong, in one line.
     """
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        raise BadInput("started by torchrun: factory starts its processes itself; use 'factory train --processes N'")
     place, plan, source = Store(store), Plan(), source_of(data)
     discover.set_user_root(Path())
     overrides = with_overrides({}, settings)

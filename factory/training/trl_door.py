@@ -19,6 +19,7 @@ from factory.training.lesson import Work
 from factory.training.lora import lora_config, settle
 from factory.training.metrics import MetricsFile
 from factory.training.preflight import check_memory, check_room
+from factory.training.samplers import CORRECTION, check_sampler, sample_by_vllm
 from factory.training.stop import diverged
 from factory.training.watch import STATE, watcher
 
@@ -45,7 +46,6 @@ OWN_OPTIONS = frozenset(
         "shuffle_dataset",
     ]
 )
-OTHER_SAMPLERS = ("use_vllm", "use_transformers_continuous_batching")
 PLACEHOLDER = "The strategy draws the prompts."
 
 
@@ -55,9 +55,9 @@ def grpo_options(recipe: AdapterRecipe, output: Path | str, seed: int) -> dict[s
     Raises:
         BadInput: `trl` sets an option that has its own recipe field, or asks for another sampler.
     """
-    for name in OTHER_SAMPLERS:
-        if recipe.trl.get(name):
-            raise BadInput(f"trl: '{name}' is not supported; leave it out, completions are sampled by transformers")
+    check_sampler(recipe.trl, "recipe")
+    if recipe.trl.get("use_vllm") and recipe.trl.get("vllm_mode") == "server" and ranks.size() > 1:
+        raise BadInput("trl.vllm_mode 'server' with several processes is not supported; take 'colocate' or one process")
     completions = recipe.prompts_per_step * recipe.num_generations
     return {
         **shared_options(recipe, output, seed, completions),
@@ -68,6 +68,7 @@ def grpo_options(recipe: AdapterRecipe, output: Path | str, seed: int) -> dict[s
         "reward_weights": list(recipe.rewards.values()),
         # The order of prompts is the strategy's.
         "shuffle_dataset": False,
+        CORRECTION: False,
         **recipe.trl,
     }
 
@@ -185,6 +186,8 @@ def sample(trainer: Any, prompts: Sequence[list[int]]) -> list[list[list[int]]]:
     Returns:
         For each prompt its `num_generations` completions' token ids.
     """
+    if trainer.use_vllm:
+        return sample_by_vllm(trainer, prompts)
     from trl.models import unwrap_model_for_generation
 
     from factory.models.groups import sample_groups
