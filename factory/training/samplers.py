@@ -23,7 +23,7 @@ def check_sampler(options: Mapping[str, Any], where: str) -> None:
         return
     if find_spec("vllm") is None:
         raise BadInput(
-            f"{where}: trl.use_vllm asks for vLLM, which is not installed here; run pip install 'trl[vllm]' on a machine "
+            f"{where}: trl.use_vllm asks for vLLM, not installed here; run pip install 'trl[vllm]' on a machine "
             "with a GPU, or leave it out: completions are then sampled by transformers"
         )
     if options.get(CORRECTION):

@@ -16,7 +16,7 @@ from factory.training.samplers import check_sampler, sample_by_vllm
 @pytest.mark.skipif(find_spec("vllm") is not None, reason="vLLM is installed")
 def test_vllm_that_is_absent_is_refused_when_planning():
     recipe = AdapterRecipe(tasks=["tiny_math"], trl={"use_vllm": True, "vllm_mode": "colocate"})
-    with pytest.raises(BadInput, match=r"adapter x: trl\.use_vllm asks for vLLM, which is not installed here"):
+    with pytest.raises(BadInput, match=r"adapter x: trl\.use_vllm asks for vLLM, not installed here"):
         check_recipe("x", recipe, Source.from_json(None))
 
 
