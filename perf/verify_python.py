@@ -1,7 +1,7 @@
 """Checking Python code: ours against HumanEval's own method, a fresh process for every sample (its check_correctness).
 
 From a small parent, and from one that holds torch and two gigabytes as a trainer does. Both sides run the same programs
-with the same number of threads. With FACTORY_DATA the programs are HumanEval's canonical solutions.
+with the same number of threads: the smallest there is and, with FACTORY_DATA, HumanEval's canonical solutions.
 """
 
 from __future__ import annotations
@@ -33,12 +33,17 @@ GUARDED = [
 ]  # fmt: skip
 
 
-def problems() -> list[dict]:
-    """HumanEval's rows, or a trivial stand-in."""
+def humaneval() -> list[dict]:
+    """HumanEval's rows; none without FACTORY_DATA."""
     folder = os.environ.get("FACTORY_DATA")
-    if folder:
-        text = gzip.decompress((Path(folder) / "humaneval/HumanEval.jsonl.gz").read_bytes())
-        return [json.loads(line) for line in text.splitlines()]
+    if not folder:
+        return []
+    text = gzip.decompress((Path(folder) / "humaneval/HumanEval.jsonl.gz").read_bytes())
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def trivial() -> list[dict]:
+    """The smallest program, as often: what remains is the price of isolation."""
     test = "def check(candidate):\n    assert candidate(1, 2) == 3\n"
     one = {"prompt": "def add(a, b):\n", "canonical_solution": "    return a + b\n", "test": test, "entry_point": "add"}
     return [one] * 164
@@ -137,9 +142,8 @@ def measured(check, rows: list[dict]) -> tuple[float, float, list[float]]:
     return len(rows) / wall, 1e3 * (spent() - cpu) / len(rows), seconds
 
 
-def compare(where: str, rounds: int, their_rows: int) -> float:
+def compare(where: str, rows: list[dict], rounds: int, their_rows: int) -> float:
     """Measure both in turn and print; gives the median ratio of the rates."""
-    rows = problems()
     for row in rows[:20]:
         ours(row)
     mine, peers = [], []
@@ -150,27 +154,30 @@ def compare(where: str, rounds: int, their_rows: int) -> float:
     for name, runs in (("factory", mine), ("HumanEval's check_correctness", peers)):
         seconds = sorted(one for run in runs for one in run[2])
         print(
-            f"{where:<8} {name:<30} {median(run[0] for run in runs):7.1f}/s  p50 {1e3 * median(seconds):7.1f} ms  "
+            f"{where:<18} {name:<30} {median(run[0] for run in runs):7.1f}/s  p50 {1e3 * median(seconds):7.1f} ms  "
             f"p99 {1e3 * seconds[int(0.99 * len(seconds))]:7.1f} ms  "
             f"CPU {median(run[1] for run in runs):6.1f} ms a check",
             flush=True,
         )
     ratios = sorted(one[0] / other[0] for one, other in zip(mine, peers, strict=True))
-    print(f"{where:<8} ratio {median(ratios):.1f} x ({ratios[0]:.1f} to {ratios[-1]:.1f}, n = {rounds})", flush=True)
+    print(f"{where:<18} ratio {median(ratios):.1f} x ({ratios[0]:.1f} to {ratios[-1]:.1f}, n = {rounds})", flush=True)
     return median(ratios)
 
 
 def main() -> None:
     """Print the tables and the ratios; exit 1 if one is below what we promise."""
     multiprocessing.set_start_method("fork")
-    small = compare("small", 6, 82)
+    known = humaneval()
+    small = {"trivial, small": compare("trivial, small", trivial(), 6, 82)}
+    if known:
+        small["HumanEval, small"] = compare("HumanEval, small", known, 6, 82)
     import torch
 
     ballast = torch.ones(2 << 28)  # 2 GiB, touched
-    large = compare("trainer", 3, 12)
+    large = compare("trainer", known or trivial(), 3, 12)
     del ballast
-    print(f"promised: {SMALL:g} x from a small parent, {LARGE:g} x from a trainer")
-    sys.exit(int(small < SMALL or large < LARGE))
+    print(f"promised: {SMALL:g} x from a small parent, {LARGE:g} x from one that holds torch and 2 GiB")
+    sys.exit(int(min(small.values()) < SMALL or large < LARGE))
 
 
 if __name__ == "__main__":
