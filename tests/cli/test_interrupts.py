@@ -55,6 +55,8 @@ def test_two_runs_at_once_share_one_store(both):
 
 def interrupt_at(store: Path, sign: str, seconds: float) -> tuple[int, str, int]:
     """Start a run, press Ctrl-C a while after a sign of a stage; gives exit code, stderr and the process group."""
+    # A shell's background jobs ignore Ctrl-C, and so would what they start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         command("run", PICO, "--store", store), stderr=subprocess.PIPE, text=True, start_new_session=True
     )
