@@ -185,7 +185,7 @@ def test_lanes_killed_at_random_change_no_verdict() -> None:
 
 def kill_at_random(stop: threading.Event, killed: Counter) -> None:
     rng = random.Random(5)
-    while not stop.wait(0.1):
+    while not stop.wait(0.05):
         lanes = [lane for kind in (CHECK, sql.KIND) for lane in pool_of(kind).lanes()]
         if not lanes:
             continue
